@@ -1,0 +1,41 @@
+"""TRAIN, the constraint: a saved decoder's rows have norm 1.
+
+Without it a cost on activations could be cheated by small activations and long decoder rows.
+"""
+
+import numpy as np
+
+
+def row_norms(W):
+    """Euclidean length of each row.  W (M, D), returns (M,)."""
+    return np.sqrt((W**2).sum(-1))                          # (M,)
+
+
+def normalize_rows(W):
+    """Scale each row to norm 1.
+
+        unit[i] = W[i] / ||W[i]||
+
+    W       (M, D)
+    returns unit (M, D)
+
+    [TRAIN-1] A zero row has no direction and stays zero; no NaN arises.
+    """
+    norms = row_norms(W)[:, np.newaxis]                     # (M, 1)
+    return W / np.where(norms == 0, 1.0, norms)             # (M, D)
+
+
+def project_gradient(d_W, W):
+    """Take out of each row's gradient what would only change the row's length.
+
+        d_W[i] <- d_W[i] - (d_W[i] · u) u,    u = W[i] / ||W[i]||
+
+    d_W, W  (M, D)
+    returns d_W (M, D)
+
+    [TRAIN-2] What is left of a row's gradient is orthogonal to the row, whatever the row's length; a zero
+              row's gradient is left as it is.
+    """
+    unit = normalize_rows(W)                                # (M, D)
+    along = (d_W * unit).sum(-1, keepdims=True)             # (M, 1)
+    return d_W - along * unit                               # (M, D)

@@ -1,0 +1,73 @@
+"""ACT, third part: what stands in for a batch rule when there is no batch.
+
+batch_topk and batch_budget_topk look at a whole batch to choose. Afterwards a single sample must be encoded
+the same way whoever its neighbours are, so training keeps a running estimate of where the choice fell, and
+inference compares with that: both rules become a jumprelu.
+"""
+
+import numpy as np
+
+from .activations import jumprelu
+
+
+def running_threshold(threshold, seen, kept, decay):
+    """Follow the smallest value that a batch kept.
+
+        m = smallest positive entry of kept
+        threshold <- m                                       the first time
+        threshold <- decay · threshold + (1 - decay) · m     afterwards
+
+    threshold  the estimate so far; meaningless while seen is 0
+    seen       how many batches it has observed
+    kept       (B, M)  batch_topk: acts; batch_budget_topk: the density of the active entries, 0 elsewhere
+    decay      0 <= decay < 1
+    returns threshold, seen
+    raises  ValueError for a decay outside [0, 1)
+
+    [ACT-21] The first observation initialises the estimate; later ones enter with weight 1 - decay.
+    [ACT-22] A batch that keeps nothing leaves the estimate and its count alone.
+    """
+    if not 0 <= decay < 1:
+        raise ValueError(f"decay must be at least 0 and below 1, got {decay}")
+    positive = kept[kept > 0]
+    if positive.size == 0:
+        return threshold, seen
+    m = positive.min()
+    if seen == 0:
+        return m, 1
+    return decay * threshold + (1 - decay) * m, seen + 1
+
+
+def batch_topk_inference(pre, threshold):
+    """batch_topk for one sample at a time.
+
+        acts[b, i] = pre[b, i]  if pre[b, i] > threshold  else 0
+
+    pre        (B, M)
+    threshold  the running estimate, >= 0
+    returns acts (B, M)
+
+    [ACT-23] At inference a latent is on exactly if pre > threshold, whatever else is in the batch.
+    """
+    return jumprelu(pre, np.full(pre.shape[-1], threshold))  # (B, M)
+
+
+def budget_thresholds(tau, price, dec_norm):
+    """The thresholds by which a jumprelu does what batch_budget_topk does.
+
+        acts^2 · dec_norm^2 > tau · price    is the same as    acts > theta,  theta[i] = sqrt(tau · price[i]) / dec_norm[i]
+
+    tau       the running estimate of the smallest density kept, >= 0: the budget's Lagrange multiplier
+    price     (M,)
+    dec_norm  (M,)
+    returns theta (M,)
+    raises  ValueError for a negative tau
+
+    [ACT-24] At inference a latent is on exactly if its density exceeds tau, so theta = sqrt(tau · price) / dec_norm.
+    [ACT-25] A latent whose decoder row is zero says nothing and is never on: its threshold is infinite.
+    """
+    if tau < 0:
+        raise ValueError(f"tau must not be negative, got {tau}")
+    silent = dec_norm == 0                                  # (M,)
+    reach = np.sqrt(tau * price)                            # (M,)
+    return np.where(silent, np.inf, reach / np.where(silent, 1.0, dec_norm))  # (M,)

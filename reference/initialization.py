@@ -1,0 +1,60 @@
+"""TRAIN, the start: where the parameters are before the first step.
+
+Randomness comes from outside: the caller draws `normals` from a seeded generator, everything else is a function.
+"""
+
+import numpy as np
+
+from .constraints import normalize_rows
+
+
+def initial_parameters(normals, b_dec, config):
+    """Decoder directions at random, the encoder looking the same way.
+
+    normals  (M, D)  independent standard-normal draws
+    b_dec    (D,)    the data's centre: its mean or its geometric median
+    config   "tied", "activation", and for jumprelu "initial_threshold" > 0
+    returns params
+
+    [TRAIN-3] Decoder rows are uniform on the unit sphere (normal draws over their norm); untied, W_enc starts
+              as a copy of W_dec.
+    [TRAIN-4] b_enc, r_mag and b_mag start at 0, log_threshold at ln(initial_threshold).
+    """
+    M = len(normals)
+    W_dec = normalize_rows(normals)                         # (M, D)
+    params = {"W_dec": W_dec, "b_enc": np.zeros(M), "b_dec": np.array(b_dec)}
+    if not config.get("tied", False):
+        params["W_enc"] = W_dec.copy()                      # (M, D)
+    if config["activation"] == "jumprelu":
+        if not config["initial_threshold"] > 0:
+            raise ValueError(f"initial_threshold must be positive, got {config['initial_threshold']}")
+        params["log_threshold"] = np.full(M, np.log(config["initial_threshold"]))
+    if config["activation"] == "gated":
+        params |= {"r_mag": np.zeros(M), "b_mag": np.zeros(M)}
+    return params
+
+
+def geometric_median(data, iterations=64):
+    """The point whose distances to the data have the smallest sum: a centre that outliers hardly move.
+
+        centre <- sum_b w_b data[b] / sum_b w_b,    w_b = 1 / sqrt(||data[b] - centre||^2 + soft^2)
+
+    data        (B, D)
+    iterations  how many Weiszfeld steps, from the mean
+    returns centre (D,)
+    raises  ValueError for no data
+
+    [TRAIN-5] The geometric median is `iterations` (64) Weiszfeld steps from the mean, softened by 1e-6 times
+              the mean distance from the mean, so that a sample at the centre divides by nothing near 0; when all
+              samples coincide it is their common point.
+    """
+    if len(data) == 0:
+        raise ValueError("data must hold at least one sample")
+    centre = data.mean(0)                                   # (D,)
+    soft = 1e-6 * np.sqrt(((data - centre) ** 2).sum(-1)).mean()
+    if soft == 0:
+        return centre
+    for _ in range(iterations):
+        weight = 1 / np.sqrt(((data - centre) ** 2).sum(-1) + soft**2)            # (B,)
+        centre = (weight[:, np.newaxis] * data).sum(0) / weight.sum()             # (D,)
+    return centre

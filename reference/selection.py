@@ -1,0 +1,145 @@
+"""ACT, second part: activations that choose which latents may speak.
+
+topk, batch_topk and abs_topk choose by size; budget_topk and batch_budget_topk by value for money.
+All share one gradient, `selection_backward`, because the choice itself is piecewise constant.
+How the two batch rules choose when there is no batch is in `inference.py`.
+B stands for any number of leading dimensions.
+"""
+
+import numpy as np
+
+from .activations import relu
+
+
+def topk(pre, k):
+    """Keep the k largest positive pre-activations of each row.
+
+    pre     (B, M)  pre-activations
+    k       how many may be on, 1 <= k <= M
+    returns acts (B, M)
+    raises  ValueError for k outside 1 .. M
+
+    [ACT-4] Only positive entries are ever active: relu comes first, so a row with fewer than k
+            positive entries keeps fewer than k.
+    [ACT-5] Ties go to the lowest index.
+    [ACT-6] k is a whole number from 1 to M.
+    Source: arXiv 2406.04093, section 2.3.
+    """
+    if not (k == int(k) and 1 <= k <= pre.shape[-1]):
+        raise ValueError(f"k must be a whole number from 1 to M = {pre.shape[-1]}, got {k}")
+    acts = relu(pre)                                        # (B, M)
+    order = np.argsort(-acts, axis=-1, kind="stable")       # (B, M)  best first; stable: ties keep their order
+    rest = order[..., int(k) :]                             # (B, M - k)
+    np.put_along_axis(acts, rest, 0.0, axis=-1)
+    return acts                                             # (B, M)
+
+
+def batch_topk(pre, k):
+    """Keep the k·B largest positive pre-activations of the whole batch.
+
+    pre     (B, M)  pre-activations
+    k       how many may be on in an average row, 1 <= k <= M
+    returns acts (B, M)
+    raises  ValueError for k outside 1 .. M
+
+    [ACT-12] It is topk of the batch laid out as one row: k·B entries are kept, ties go to the lowest
+             row-major index, and one row may hold many more than k.
+    Source: arXiv 2412.06410.
+    """
+    M = pre.shape[-1]
+    rows = pre.size // M
+    if not (k == int(k) and 1 <= k <= M):
+        raise ValueError(f"k must be a whole number from 1 to M = {M}, got {k}")
+    if rows == 0:
+        return pre.copy()                                   # no rows: nothing to choose
+    return topk(pre.reshape(-1), k * rows).reshape(pre.shape)
+
+
+def abs_topk(pre, k):
+    """Keep the k entries of each row that are largest in size, with their sign.
+
+    pre     (B, M)  pre-activations
+    k       how many may be on, 1 <= k <= M
+    returns acts (B, M), of either sign
+    raises  ValueError for k outside 1 .. M
+
+    [ACT-13] Entries are ranked by |pre| and keep their sign; ties go to the lowest index, whatever the sign.
+    """
+    chosen = topk(np.abs(pre), k) > 0                       # (B, M)
+    return np.where(chosen, pre, 0.0)                       # (B, M)
+
+
+def density(acts, price, dec_norm):
+    """What a latent buys for its price: the squared error it removes speaking alone, per unit of price.
+
+        density[b, i] = acts[b, i]^2 · dec_norm[i]^2 / price[i]
+
+    acts      (B, M)
+    price     (M,)    prices, >= 1 (see `frequency.price`)
+    dec_norm  (M,)    norms of the decoder rows
+    returns density (B, M)
+    """
+    return acts**2 * dec_norm**2 / price                    # (B, M)
+
+
+def budget_topk(pre, k, price, dec_norm):
+    """The frequency-aware topk: each row has a budget of k and buys the densest latents first.
+
+    pre       (B, M)  pre-activations
+    k         the budget of a row, 1 <= k <= M
+    price     (M,)    prices, >= 1
+    dec_norm  (M,)    norms of the decoder rows
+    returns acts (B, M)
+    raises  ValueError for k outside 1 .. M or a price below 1
+
+    [ACT-14] Positive entries are ranked by density; ties go to the lowest index.
+    [ACT-15] The longest prefix of the ranking whose prices sum to at most k is kept: the first entry
+             that does not fit ends it, even if a cheaper one further down would.
+    [ACT-16] With every price 1 and every decoder row of norm 1 it is topk, exactly.
+    [ACT-17] A price is at least 1, so at most k latents of a row are on; a lower price is an error.
+    """
+    if not (k == int(k) and 1 <= k <= pre.shape[-1]):
+        raise ValueError(f"k must be a whole number from 1 to M = {pre.shape[-1]}, got {k}")
+    if np.any(price < 1):
+        raise ValueError("price must be at least 1")
+    acts = relu(pre)                                        # (B, M)
+    value = np.where(acts > 0, density(acts, price, dec_norm), -1.0)  # (B, M)  silent entries rank last
+    order = np.argsort(-value, axis=-1, kind="stable")      # (B, M)  best first; stable: ties keep their order
+    spent = np.cumsum(price[order], axis=-1)                # (B, M)  what each prefix costs
+    place = np.argsort(order, axis=-1)                      # (B, M)  where in the ranking each latent stands
+    fits = np.take_along_axis(spent <= k, place, axis=-1)   # (B, M)
+    return np.where(fits, acts, 0.0)                        # (B, M)
+
+
+def batch_budget_topk(pre, k, price, dec_norm):
+    """budget_topk with one budget of k·B for the whole batch.
+
+    pre, k, price, dec_norm  as for `budget_topk`
+    returns acts (B, M)
+
+    [ACT-18] It is budget_topk of the batch laid out as one row, with budget k·B; ties go to the lowest
+             row-major index.
+    """
+    M = pre.shape[-1]
+    rows = pre.size // M
+    if not (k == int(k) and 1 <= k <= M):
+        raise ValueError(f"k must be a whole number from 1 to M = {M}, got {k}")
+    if rows == 0:
+        return pre.copy()                                   # no rows: nothing to choose
+    flat = budget_topk(pre.reshape(-1), k * rows, np.tile(price, rows), np.tile(dec_norm, rows))
+    return flat.reshape(pre.shape)                          # (B, M)
+
+
+def selection_backward(d_acts, acts):
+    """Gradient of topk, batch_topk, abs_topk, budget_topk and batch_budget_topk alike.
+
+        d_pre[b, i] = d_acts[b, i]  where acts[b, i] != 0, else 0
+
+    d_acts, acts  (B, M)
+    returns d_pre (B, M)
+
+    [ACT-19] An inactive latent's pre-activation gets exactly zero gradient from acts, also when a zero
+             was among the k largest.
+    [ACT-20] No gradient flows to prices or decoder norms through a choice.
+    """
+    return np.where(acts != 0, d_acts, 0.0)                 # (B, M)

@@ -1,0 +1,158 @@
+"""TRAIN: one whole step, in the order in which things happen.
+
+    price, dead, learning rate     from what earlier batches left behind
+    forward, objective, gradients  of this batch
+    project, clip, Adam, renorm    the parameters move
+    counters, frequency, threshold are brought up to date with this batch
+
+Each stage is a function of arrays; `training_step` is their sequence. `config` holds what autoencoder.py and
+objective.py read, and besides: "steps", "learning_rate", "warmup_steps", "decay_steps", "sparsity_warmup_steps",
+"max_grad_norm" (None: do not clip), "dead_after", "priced" (False: every price is 1), "frequency_decay",
+"min_frequency" and "threshold_decay".
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .autoencoder import decode, encode
+from .constraints import normalize_rows, project_gradient, row_norms
+from .frequency import running_mean, running_price
+from .inference import running_threshold
+from .objective import objective, objective_backward
+from .selection import density
+
+
+class State(NamedTuple):
+    """All that one step leaves to the next."""
+
+    params: dict                   # arrays by name
+    first_moment: dict             # Adam's mean of gradients, by parameter name
+    second_moment: dict            # Adam's mean of squared gradients, by parameter name
+    tokens_since_fired: np.ndarray # (M,)
+    frequency_mean: np.ndarray     # (M,)  see frequency.running_mean
+    frequency_batches: int
+    threshold: float               # see inference.running_threshold
+    threshold_seen: int
+    steps_done: int
+
+
+def initial_state(params):
+    """The state before the first step: no moments, nothing counted, every latent taken for alive."""
+    zeros = {name: np.zeros_like(array) for name, array in params.items()}
+    M = len(params["W_dec"])
+    return State(params, zeros, zeros, np.zeros(M), np.zeros(M), 0, 0.0, 0, 0)
+
+
+def learning_rate(step, config):
+    """Linear up, flat, linear down.
+
+    step    counts from 0 to steps - 1
+
+    [TRAIN-6] Warm-up: (step + 1) / warmup_steps of the full rate, so the first step already moves.
+    [TRAIN-7] Decay: (steps - step) / decay_steps over the last decay_steps; the last step still moves.
+              Where both apply the smaller counts; 0 steps of either means none.
+    """
+    up = (step + 1) / config["warmup_steps"] if config["warmup_steps"] else 1.0
+    down = (config["steps"] - step) / config["decay_steps"] if config["decay_steps"] else 1.0
+    return config["learning_rate"] * min(1.0, up, down)
+
+
+def sparsity_warmth(step, config):
+    """The factor on the sparsity coefficients, from 1 / sparsity_warmup_steps up to 1.
+
+    [TRAIN-8] l1, l0 and tanh warm up by (step + 1) / sparsity_warmup_steps; tie and aux do not.
+    """
+    return min(1.0, (step + 1) / config["sparsity_warmup_steps"]) if config["sparsity_warmup_steps"] else 1.0
+
+
+def count_tokens(tokens_since_fired, acts):
+    """Samples since each latent last fired.
+
+    tokens_since_fired  (M,)
+    acts                (B, M)
+    returns tokens_since_fired (M,)
+
+    [TRAIN-9] A latent that fires anywhere in the batch is at 0 after it; any other has waited B samples more.
+    """
+    rows = acts.reshape(-1, acts.shape[-1])                 # (B, M)
+    return np.where((rows != 0).any(0), 0.0, tokens_since_fired + len(rows))      # (M,)
+
+
+def is_dead(tokens_since_fired, dead_after):
+    """(M,) True where a latent is dead.
+
+    [TRAIN-10] Dead means that the count has reached dead_after: tokens_since_fired >= dead_after.
+    """
+    return tokens_since_fired >= dead_after                 # (M,)
+
+
+def clip_gradients(grads, max_grad_norm):
+    """Scale all gradients together so that their joint norm is at most max_grad_norm.
+
+    [TRAIN-11] The norm is taken over all parameters at once; a smaller one is left exactly as it is.
+    """
+    norm = np.sqrt(sum((grad**2).sum() for grad in grads.values()))
+    if max_grad_norm is None or norm <= max_grad_norm:
+        return grads
+    return {name: grad * (max_grad_norm / norm) for name, grad in grads.items()}
+
+
+def adam(param, grad, first, second, step, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    """One update of one parameter.
+
+        first  <- beta1 · first  + (1 - beta1) · grad
+        second <- beta2 · second + (1 - beta2) · grad^2
+        param  <- param - rate · (first / (1 - beta1^t)) / (sqrt(second / (1 - beta2^t)) + epsilon),  t = step + 1
+
+    returns param, first, second
+
+    [TRAIN-12] Both moments are bias-corrected and epsilon is added after the root.
+    Source: arXiv 1412.6980, algorithm 1.
+    """
+    first = beta1 * first + (1 - beta1) * grad
+    second = beta2 * second + (1 - beta2) * grad**2
+    first_hat, second_hat = first / (1 - beta1 ** (step + 1)), second / (1 - beta2 ** (step + 1))
+    return param - rate * first_hat / (np.sqrt(second_hat) + epsilon), first, second
+
+
+def training_step(state, x, config):
+    """One step on one batch.
+
+    state   State
+    x       (B, D), B >= 1
+    returns state, terms (see objective)
+
+    [TRAIN-13] The order: forward and loss; gradients; projection of the decoder's; clipping; Adam; decoder rows
+               back to norm 1; then the counters, the running frequency and the running threshold, from this batch.
+    [TRAIN-14] A latent's death is judged with this batch counted: one that fires now is alive now.
+    """
+    params, step = state.params, state.steps_done
+    D = params["b_dec"].size
+    price = np.ones(len(params["W_dec"]))                   # (M,)
+    if config["priced"]:
+        price = running_price(state.frequency_mean, state.frequency_batches, config["frequency_decay"],
+                              D, config["min_frequency"])
+    shared, pre, acts = encode(x, params, config, price)    # (B, M) each
+    recons = decode(acts, params, config.get("prefixes"))   # (G, B, D)
+    tokens = count_tokens(state.tokens_since_fired, acts)   # (M,)
+    dead = is_dead(tokens, config["dead_after"])            # (M,)
+    warmth = sparsity_warmth(step, config)
+    terms = objective(x, params, config, pre, acts, recons, price, dead, warmth)
+
+    grads = objective_backward(x, params, config, shared, pre, acts, recons, price, dead, warmth)
+    grads["W_dec"] = project_gradient(grads["W_dec"], params["W_dec"])
+    grads = clip_gradients(grads, config["max_grad_norm"])
+    rate = learning_rate(step, config)
+    moved = {name: adam(params[name], grads[name], state.first_moment[name], state.second_moment[name], step, rate)
+             for name in params}
+    after, first, second = ({name: triple[i] for name, triple in moved.items()} for i in range(3))
+    after["W_dec"] = normalize_rows(after["W_dec"])
+
+    mean, batches = running_mean(state.frequency_mean, state.frequency_batches, acts, config["frequency_decay"])
+    threshold, seen = state.threshold, state.threshold_seen
+    if config["activation"] in ("batch_topk", "batch_budget_topk"):
+        by_density = config["activation"] == "batch_budget_topk"
+        kept = density(acts, price, row_norms(params["W_dec"])) if by_density else acts
+        threshold, seen = running_threshold(threshold, seen, kept, config["threshold_decay"])
+    return State(after, first, second, tokens, mean, batches, threshold, seen, step + 1), terms
