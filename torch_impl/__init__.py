@@ -1,0 +1,32 @@
+"""Production: the same names as `sae_spec.reference`, on torch tensors, and what only production needs.
+
+    config.py  module.py  trainer.py  checkpoint.py  data.py  command_line.py      objects: this page's exports
+    activations.py ... training.py                                                 functions, as in the reference
+
+    from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, load_sae
+    sae = load_sae("run")                       # what `sae-spec train` wrote
+    out = sae(x)                                # x (B, D): out.acts (B, M), out.recon (B, D)
+
+The exports are loaded when first asked for, so that the command line answers without waiting for torch.
+"""
+
+from importlib import import_module
+
+_EXPORTS = {
+    "SAEConfig": "config", "TrainingConfig": "config", "config_mapping": "config",
+    "SparseAutoencoder": "module", "Output": "module",
+    "Trainer": "trainer", "TrainingDiverged": "trainer",
+    "load_sae": "checkpoint", "CheckpointError": "checkpoint",
+    "Activations": "data", "open_activations": "data",
+}
+__all__ = list(_EXPORTS)
+
+
+def __getattr__(name):
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_EXPORTS[name]}", __name__), name)
+
+
+def __dir__():
+    return sorted([*globals(), *_EXPORTS])

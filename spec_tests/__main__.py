@@ -1,0 +1,72 @@
+"""python -m sae_spec.spec_tests --adapter NAME_OR_PATH: check an implementation against the specification."""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# What an implementation is judged by. The suite's tests of itself and of our production code are not among it.
+CONFORMANCE = ["test_fixtures.py", "test_activations.py", "test_selection.py", "test_autoencoder.py", "test_frequency.py",
+               "test_costs.py", "test_training.py", "test_agreement.py"]
+
+USAGE = """\
+usage: python -m sae_spec.spec_tests --adapter NAME_OR_PATH [options]
+
+Checks an implementation of sparse autoencoders against the specification: golden cases first, then properties.
+
+  --adapter NAME_OR_PATH   one of ours (reference_numpy, torch_impl), a module, or a .py file
+  --command "PROGRAM …"    instead: a program that speaks JSON lines (see adapters/subprocess_json.py)
+  --dtype DTYPE            float64, float32, float16 or bfloat16; may be repeated; all the adapter has unless given
+  --clause PATTERN         only these clauses, such as ACT-4 or 'ACT-*'; may be repeated
+  --case ID_OR_FILE        only this golden case, or the cases of a replay file
+  --require PATTERNS       clauses that may not be unsupported, such as 'ACT-*,SAE-1'
+  --known-failures FILE    a strict TOML list of expected failures (see known_failures.py)
+  --effort EFFORT          quick, normal or thorough: 15, 60 or 400 examples for a property
+  --report FILE            write the outcome as JSON
+  --failures FOLDER        where replay files of failing examples go (sae-spec-failures)
+
+Exit status: 0 when every clause that the adapter supports holds, 1 when one fails, 2 or more for a usage error.
+"""
+
+
+def main(argv=None):
+    """Run the suite; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if "-h" in words or "--help" in words:
+        print(USAGE, end="")
+        return 0
+    if "--command" in words:
+        words = with_command(words)
+    if not any(word == "--adapter" or word.startswith("--adapter=") for word in words):
+        print("sae_spec.spec_tests: --adapter is missing; --help says what there is", file=sys.stderr)
+        return 2
+    try:
+        import hypothesis, pytest, rich, jsonschema  # noqa: E401, F401
+    except ModuleNotFoundError as error:
+        print(f"sae_spec.spec_tests: {error.name} is missing: pip install 'sae-spec[test]'", file=sys.stderr)
+        return 2
+    from sae_spec.spec_tests.cases import FixtureError, golden_cases
+
+    try:
+        golden_cases()
+    except FixtureError as error:
+        print(f"sae_spec.spec_tests: {error}", file=sys.stderr)
+        return 2
+    files = [str(HERE / name) for name in CONFORMANCE]
+    # No configuration file of the caller's project may change what runs: hence an empty one.
+    options = ["-c", os.devnull, f"--rootdir={HERE}", "--import-mode=importlib", "-p", "no:cacheprovider", "-q", "--no-header", "--tb=short"]
+    status = int(pytest.main([*options, *files, *words]))
+    return 1 if status == pytest.ExitCode.NO_TESTS_COLLECTED else status
+
+
+def with_command(words):
+    """--command "./prog" is the subprocess adapter, told which program by the environment."""
+    at = words.index("--command")
+    if at + 1 == len(words):
+        return words
+    os.environ["SAE_SPEC_COMMAND"] = words[at + 1]
+    return words[:at] + words[at + 2:] + ["--adapter", "subprocess_json"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

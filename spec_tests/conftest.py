@@ -1,0 +1,193 @@
+"""Options, outcomes and the report of the suite."""
+
+import fnmatch
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from sae_spec.spec_tests.adapter import DTYPES, Bound, load_adapter
+from sae_spec.spec_tests.cases import Failure, command
+from sae_spec.spec_tests.known_failures import read_known_failures
+from sae_spec.spec_tests.report import print_report, report_document
+from sae_spec.spec_tests.tally import TALLY
+
+EXAMPLES = {"quick": 15, "normal": 60, "thorough": 400}
+# What `pytest` runs when nobody says otherwise: both roads, production in every dtype.
+DEFAULT = [("reference_numpy", None), ("torch_impl", None)]
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("sae-spec")
+    group.addoption("--adapter", action="append", help="adapter: one of ours by name, a module, or a .py file")
+    group.addoption("--dtype", action="append", choices=DTYPES, help="only this dtype; may be repeated")
+    group.addoption("--clause", action="append", help="only clauses that match, such as ACT-4 or 'ACT-*'")
+    group.addoption("--case", action="append", help="only this golden case, or the cases of a replay file")
+    group.addoption("--require", help="clauses, comma-separated, that may not be unsupported, such as 'ACT-*,SAE-1'")
+    group.addoption("--report", type=Path, help="write the outcome as JSON to this file")
+    group.addoption("--known-failures", type=Path, help="TOML list of failures that are expected")
+    group.addoption("--failures", type=Path, default=Path("sae-spec-failures"), help="folder for replay files")
+    group.addoption("--effort", choices=EXAMPLES, default=os.environ.get("SAE_SPEC_EFFORT", "normal"),
+                    help="how many examples a property tries: quick 15, normal 60, thorough 400")
+
+
+def pytest_configure(config):
+    settings.register_profile(
+        "sae-spec", max_examples=EXAMPLES[config.getoption("--effort")], derandomize=True, deadline=None, database=None,
+        print_blob=False, phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large,
+                               HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
+    settings.load_profile("sae-spec")
+    path = config.getoption("--known-failures")
+    config.known_failures = read_known_failures(path) if path else []
+
+
+# ---------------------------------------------------------------- which tests, with which adapter
+
+def bound_adapters(config, only_dtypes=None):
+    """(label, adapter argument, Bound) for every adapter and dtype asked for."""
+    named = config.getoption("--adapter")
+    wanted = config.getoption("--dtype")
+    pairs = []
+    for argument in named or [name for name, _ in DEFAULT]:
+        try:
+            module = load_adapter(argument)
+        except ImportError as error:
+            if named:
+                raise pytest.UsageError(f"--adapter {argument}: {error}") from None
+            continue                    # without torch the default run is the reference's alone
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+        for dtype in DTYPES:
+            if dtype in module.DTYPES and (not wanted or dtype in wanted) and (not only_dtypes or dtype in only_dtypes):
+                pairs.append((f"{module.NAME}-{dtype}", argument, module, dtype))
+    return pairs
+
+
+def pytest_generate_tests(metafunc):
+    if "adapter" not in metafunc.fixturenames:
+        return
+    pairs = bound_adapters(metafunc.config, getattr(metafunc.function, "dtypes", None))
+    metafunc.parametrize("adapter", [(argument, module, dtype) for _, argument, module, dtype in pairs],
+                         ids=[label for label, *_ in pairs], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def adapter(request):
+    argument, module, dtype = request.param
+    bound = Bound(module, dtype)
+    bound.argument = argument
+    return bound
+
+
+def clauses_of(item):
+    """The clauses an item is about: a property's, or a golden case's."""
+    case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+    return case.clauses if case else getattr(item.function, "clauses", ())
+
+
+def pytest_collection_modifyitems(config, items):
+    patterns, names = config.getoption("--clause"), config.getoption("--case")
+    kept = []
+    for item in items:
+        if patterns and not any(fnmatch.fnmatch(id, pattern) for id in clauses_of(item) for pattern in patterns):
+            continue
+        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+        if names and not (case and (case.id in names or any(name.endswith(".json") for name in names))):
+            continue
+        kept.append(item)
+    if len(kept) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
+
+
+# ---------------------------------------------------------------- the four outcomes
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when != "call" or "adapter" not in getattr(item, "fixturenames", ()):
+        return
+    argument, module, dtype = item.callspec.params["adapter"]
+    ids, config = clauses_of(item), item.config
+    error = call.excinfo.value if call.excinfo else None
+    outcome = "pass" if report.passed else "fail"
+    if isinstance(error, NotImplementedError):
+        outcome = unsupported(report, error, ids, config)
+    elif report.failed:
+        outcome = failed(report, item, error, argument, dtype)
+    TALLY.ended(ids, dtype, outcome)
+
+
+def unsupported(report, error, ids, config):
+    """The adapter does not have it: skipped and counted, or failed where it was required."""
+    reason = str(error) or "no reason given"
+    patterns = [pattern.strip() for pattern in (config.getoption("--require") or "").split(",") if pattern.strip()]
+    required = [id for id in ids if any(fnmatch.fnmatch(id, pattern) for pattern in patterns)]
+    TALLY.unsupported[reason] += 1
+    if required:
+        report.outcome, report.longrepr = "failed", f"{', '.join(required)} is required, the adapter says: {reason}"
+        return "fail"
+    report.outcome, report.longrepr = "skipped", (report.location[0], report.location[1] or 0, f"unsupported: {reason}")
+    return "unsupported"
+
+
+def failed(report, item, error, argument, dtype):
+    """A failure: known (and then no failure), or told in full and left behind as a replay file."""
+    ids = clauses_of(item)
+    case = item.callspec.params.get("case")
+    for known in item.config.known_failures:
+        if known.matches(ids, case.id if case else item.originalname, dtype):
+            known.hits += 1
+            report.outcome, report.longrepr = "skipped", (report.location[0], report.location[1] or 0, f"known failure: {known.reason}")
+            return "known_failure"
+    if isinstance(error, Failure):
+        text = str(error)
+        if not case:
+            again = replay_file(item, argument, dtype)
+            text += f"\n  again: {again}" if again else ""
+        report.longrepr = text
+    TALLY.failures.append({"clauses": list(ids), "test": item.nodeid, "dtype": dtype, "message": str(report.longrepr)})
+    return "fail"
+
+
+def replay_file(item, argument, dtype):
+    """The smallest failing example as golden cases, with what the reference says of each call."""
+    from sae_spec.spec_tests.replay import replay_document
+
+    calls = item.funcargs["adapter"].calls
+    document = replay_document(item.originalname, clauses_of(item), calls)
+    if not document["cases"]:
+        return command(argument, dtype, "--clause", clauses_of(item)[0])
+    folder = item.config.getoption("--failures")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{item.originalname}-{dtype}.json"
+    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return command(argument, dtype, "--case", path)
+
+
+# ---------------------------------------------------------------- the end
+
+def pytest_sessionfinish(session, exitstatus):
+    config = session.config
+    path = config.getoption("--report")
+    if path:
+        pairs = bound_adapters(config)
+        document = report_document(TALLY, [(label, module) for label, _, module, _ in pairs], exitstatus)
+        temporary = path.with_suffix(path.suffix + ".partial")
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    stale = [known for known in config.known_failures if not known.hits]
+    if stale and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    for known in config.known_failures:
+        if not known.hits:
+            terminalreporter.write_line(f"ERROR known failure no longer fails, or matches nothing: {known}", red=True)
+    if config.getoption("--adapter"):
+        print_report(TALLY)

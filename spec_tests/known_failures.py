@@ -1,0 +1,56 @@
+"""An implementation's own list of what it is known to get wrong; strict, so that it can only shrink.
+
+    [[known_failure]]
+    clause = "ACT-5"            # or: case = "topk-tie-lowest-index", or: test = "test_…"
+    dtype = "bfloat16"          # optional
+    reason = "the GPU's select does not order ties"
+"""
+
+import fnmatch
+from dataclasses import dataclass
+
+
+@dataclass
+class KnownFailure:
+    reason: str
+    clause: str = ""
+    case: str = ""
+    test: str = ""
+    dtype: str = ""
+    link: str = ""
+    hits: int = 0
+
+    def matches(self, clause_ids, name, dtype):
+        if self.dtype and self.dtype != dtype:
+            return False
+        if self.clause:
+            return any(fnmatch.fnmatch(id, self.clause) for id in clause_ids)
+        return name == (self.case or self.test)
+
+    def __str__(self):
+        what = self.clause or self.case or self.test
+        return f"{what} {self.dtype} ({self.reason})"
+
+
+def read_known_failures(path):
+    """The entries of a TOML file; one line naming file and field for anything wrong with it."""
+    try:
+        import tomllib
+    except ModuleNotFoundError:         # Python 3.10
+        import tomli as tomllib
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: not TOML: {error}") from None
+    known = []
+    for number, entry in enumerate(document.get("known_failure", [])):
+        where = f"{path}: known_failure[{number}]"
+        unknown = set(entry) - {"clause", "case", "test", "dtype", "reason", "link"}
+        if unknown:
+            raise ValueError(f"{where}: unknown field {sorted(unknown)[0]}")
+        if sum(bool(entry.get(word)) for word in ("clause", "case", "test")) != 1 or not entry.get("reason"):
+            raise ValueError(f"{where}: needs a reason and exactly one of clause, case, test")
+        known.append(KnownFailure(**entry))
+    return known

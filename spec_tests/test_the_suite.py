@@ -1,0 +1,59 @@
+"""The suite is itself tested: every clause is covered, every mutant dies twice, the comparator lets nothing through."""
+
+import importlib
+
+import pytest
+
+from sae_spec.spec_tests.adapter import Bound
+from sae_spec.spec_tests.cases import Failure, golden_cases, run_case
+from sae_spec.spec_tests.clauses import clauses
+from sae_spec.spec_tests.mutants import all_mutants
+from sae_spec.spec_tests.properties import PROPERTIES
+
+AREAS = ("activations", "selection", "autoencoder", "frequency", "costs", "training")
+for area in AREAS:
+    importlib.import_module(f"sae_spec.spec_tests.test_{area}")
+TESTED = [id for id, found in clauses().items() if not found.untested]
+
+
+@pytest.mark.parametrize("id", TESTED)
+def test_clause_has_a_hand_typed_case(id):
+    assert [case.id for case in golden_cases() if id in case.clauses and "ByHand" in case.flags]
+
+
+@pytest.mark.parametrize("id", TESTED)
+def test_clause_has_a_property(id):
+    assert [name for name, test in PROPERTIES[id].items() if not test.agreement]
+
+
+@pytest.mark.parametrize("id", TESTED)
+def test_clause_has_a_mutant(id):
+    assert [mutant.name for mutant in all_mutants() if mutant.clause == id]
+
+
+@pytest.mark.parametrize("mutant", all_mutants(), ids=lambda mutant: mutant.name)
+def test_mutant_dies_by_golden_data_alone(mutant):
+    adapter = mutant.as_adapter()
+    cases = [case for case in golden_cases() if mutant.clause in case.clauses]
+    assert any(run_case(adapter, case, "float64").mismatches for case in cases), f"survives {[case.id for case in cases]}"
+
+
+@pytest.mark.parametrize("mutant", all_mutants(), ids=lambda mutant: mutant.name)
+def test_mutant_dies_by_properties_alone(mutant):
+    properties = [test for test in PROPERTIES[mutant.clause].values() if not test.agreement]
+    assert any(kills(test, mutant) for test in properties), f"survives {[test.__name__ for test in properties]}"
+
+
+def kills(test, mutant):
+    try:
+        test(adapter=Bound(mutant.as_adapter(), "float64"))
+    except Failure:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("case", golden_cases(), ids=lambda case: case.id)
+def test_the_reference_passes_every_golden_case(case):
+    from sae_spec.spec_tests.adapters import reference_numpy
+
+    assert not run_case(reference_numpy, case, "float64").mismatches
