@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -40,11 +41,12 @@ def main(argv=None):
     if not any(word == "--adapter" or word.startswith("--adapter=") for word in words):
         print("sae_spec.spec_tests: --adapter is missing; --help says what there is", file=sys.stderr)
         return 2
-    try:
-        import hypothesis, pytest, rich, jsonschema  # noqa: E401, F401
-    except ModuleNotFoundError as error:
-        print(f"sae_spec.spec_tests: {error.name} is missing: pip install 'sae-spec[test]'", file=sys.stderr)
-        return 2
+    for package in ("pytest", "hypothesis", "jsonschema", "rich"):
+        if not find_spec(package):
+            print(f"sae_spec.spec_tests: {package} is missing: pip install 'sae-spec[test]'", file=sys.stderr)
+            return 2
+    import pytest
+
     from sae_spec.spec_tests.cases import FixtureError, golden_cases
 
     try:
@@ -54,7 +56,8 @@ def main(argv=None):
         return 2
     files = [str(HERE / name) for name in CONFORMANCE]
     # No configuration file of the caller's project may change what runs: hence an empty one.
-    options = ["-c", os.devnull, f"--rootdir={HERE}", "--import-mode=importlib", "-p", "no:cacheprovider", "-q", "--no-header", "--tb=short"]
+    options = ["-c", os.devnull, f"--rootdir={HERE}", "--import-mode=importlib", "-p", "no:cacheprovider",
+               "-q", "--no-header", "--tb=short"]
     status = int(pytest.main([*options, *files, *words]))
     return 1 if status == pytest.ExitCode.NO_TESTS_COLLECTED else status
 

@@ -25,7 +25,8 @@ def pytest_addoption(parser):
     group.addoption("--dtype", action="append", choices=DTYPES, help="only this dtype; may be repeated")
     group.addoption("--clause", action="append", help="only clauses that match, such as ACT-4 or 'ACT-*'")
     group.addoption("--case", action="append", help="only this golden case, or the cases of a replay file")
-    group.addoption("--require", help="clauses, comma-separated, that may not be unsupported, such as 'ACT-*,SAE-1'")
+    group.addoption("--require", action="append", default=[],
+                    help="clauses, comma-separated, that may not be unsupported, such as 'ACT-*,SAE-1'")
     group.addoption("--report", type=Path, help="write the outcome as JSON to this file")
     group.addoption("--known-failures", type=Path, help="TOML list of failures that are expected")
     group.addoption("--failures", type=Path, default=Path("sae-spec-failures"), help="folder for replay files")
@@ -124,7 +125,7 @@ def pytest_runtest_makereport(item, call):
 def unsupported(report, error, ids, config):
     """The adapter does not have it: skipped and counted, or failed where it was required."""
     reason = str(error) or "no reason given"
-    patterns = [pattern.strip() for pattern in (config.getoption("--require") or "").split(",") if pattern.strip()]
+    patterns = [word.strip() for words in config.getoption("--require") for word in words.split(",")]
     required = [id for id in ids if any(fnmatch.fnmatch(id, pattern) for pattern in patterns)]
     TALLY.unsupported[reason] += 1
     if required:

@@ -9,6 +9,7 @@ class Tally:
     """Counts of one run of the suite. `examples` are single executions: golden cases and Hypothesis examples."""
 
     def __init__(self):
+        self.tests = Counter()                    # outcome -> tests
         self.outcomes = defaultdict(Counter)      # (clause, dtype) -> outcome -> tests
         self.examples = defaultdict(Counter)      # (clause, dtype) -> "cases" | "examples" -> executions
         self.worst = defaultdict(float)           # (clause, dtype) -> largest error / allowed of a golden case
@@ -20,11 +21,9 @@ class Tally:
             self.examples[id, dtype][kind] += 1
 
     def ended(self, clause_ids, dtype, outcome):
+        self.tests[outcome] += 1
         for id in clause_ids:
             self.outcomes[id, dtype][outcome] += 1
-
-    def total(self, outcome):
-        return sum(counts[outcome] for counts in self.outcomes.values())
 
     def as_dict(self):
         """{clause: {dtype: counts}} for the JSON report."""

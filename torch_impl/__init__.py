@@ -1,7 +1,7 @@
 """Production: the same names as `sae_spec.reference`, on torch tensors, and what only production needs.
 
-    config.py  module.py  trainer.py  checkpoint.py  data.py  command_line.py      objects: this page's exports
-    activations.py ... training.py                                                 functions, as in the reference
+    config.py  module.py  trainer.py  checkpoint.py  data.py     objects: what this module exports
+    activations.py ... training.py                               functions, as in the reference
 
     from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, load_sae
     sae = load_sae("run")                       # what `sae-spec train` wrote

@@ -5,8 +5,8 @@
     run/trainer.<step>.safetensors   Adam's moments after that step
     run/metrics.jsonl            one line per logged step
 
-A file is written under another name, forced to the disk, and renamed. sae.safetensors carries its step and comes
-last: it is what makes a checkpoint the current one, so the two files never disagree.
+A file is written under another name, forced to the disk, and renamed. sae.safetensors carries its step and
+comes last: it is what makes a checkpoint the current one, so the two files never disagree.
 """
 
 import json
@@ -63,11 +63,10 @@ def save(run_folder, sae, moments, steps_done):
     moments  {"first_moment": {parameter name: tensor}, "second_moment": ...}
     """
     folder, about = Path(run_folder), {"steps_done": str(steps_done)}
-    flat = {f"{kind}.{name}": tensor.contiguous() for kind in MOMENTS for name, tensor in moments[kind].items()}
-    tensors = {name: tensor.contiguous() for name, tensor in sae.state_dict().items()}
+    flat = {f"{kind}.{name}": moment for kind in MOMENTS for name, moment in moments[kind].items()}
     trainer_file = folder / f"trainer.{steps_done}.safetensors"
     _replace(trainer_file, lambda path: save_file(flat, path, about))
-    _replace(folder / "sae.safetensors", lambda path: save_file(tensors, path, about))
+    _replace(folder / "sae.safetensors", lambda path: save_file(sae.state_dict(), path, about))
     for old in folder.glob("trainer.*.safetensors"):
         if old != trainer_file:
             old.unlink()
@@ -135,7 +134,7 @@ def _load_sae(folder, device):
 
 
 def _read(path, want):
-    """All tensors of a file and its steps_done, after comparing names, shapes and kinds of number with `want`."""
+    """All tensors of a file and its steps_done; names, shapes and kinds of number must be those of `want`."""
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
@@ -151,7 +150,7 @@ def _read(path, want):
             raise CheckpointError(f"{path}: {name} has shape {tuple(tensor.shape)}, "
                                   f"expected {tuple(want[name].shape)}")
         if tensor.is_floating_point() != want[name].is_floating_point():
-            raise CheckpointError(f"{path}: {name} has numbers of type {str(tensor.dtype).split('.')[-1]}")
+            raise CheckpointError(f"{path}: {name} is of type {tensor.dtype}")
     if not steps_done.isdecimal():
         raise CheckpointError(f"{path}: steps_done is missing")
     return tensors, int(steps_done)

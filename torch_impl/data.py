@@ -29,7 +29,7 @@ class Activations:
         if rows.ndim != 2 or 0 in rows.shape:
             raise ValueError(f"{name}: expected rows of activations, shape (N, D), got {tuple(rows.shape)}")
         if rows.dtype not in FLOATS:
-            raise ValueError(f"{name}: expected floating-point numbers, got {str(rows.dtype).split('.')[-1]}")
+            raise ValueError(f"{name}: expected floating-point numbers, got {rows.dtype}")
         self.rows, self.name = rows, name
         self.N, self.D = rows.shape
         self._orders = {}                                   # epoch's seed -> permutation; the latest two
@@ -120,9 +120,9 @@ def open_activations(path, tensor=None):
 
 def _open_npy(path, tensor):
     if tensor is not None:
-        raise ValueError(f"{path}: a .npy file has no tensor named {tensor!r}; names are for .safetensors files")
+        raise ValueError(f"{path}: a .npy file has no named tensors, got {tensor!r}")
     try:
-        return torch.from_numpy(np.load(path, mmap_mode="c"))   # "c": torch wants it writable; the file is not
+        return torch.from_numpy(np.load(path, mmap_mode="c"))   # "c": torch wants it writable; no file is
     except (ValueError, TypeError, EOFError, OSError) as error:
         raise ValueError(f"{path}: not a .npy file of numbers ({_first_line(error)})") from None
 

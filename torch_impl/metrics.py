@@ -17,7 +17,7 @@ def measure(passed, rate):
         active           mean number of latents that are on in a sample
         dead             number of dead latents
         price_spent      mean price of the latents that are on in a sample; equals active unless priced
-        unexplained      fraction of the batch's variance that is not reconstructed; None for a batch of one point
+        unexplained      fraction of the batch's variance that is not reconstructed; None if it has none
     """
     on = (passed.acts != 0).to(passed.price.dtype)
     variance = ((passed.x - passed.x.mean(0)) ** 2).sum()

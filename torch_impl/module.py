@@ -40,10 +40,11 @@ class SparseAutoencoder(nn.Module):
         price (M,)                                  what one firing costs the next batch; 1 unless priced
         threshold   threshold_seen                  batch rules: what stands in for the batch at inference
 
-    `.to(torch.bfloat16)` and `.half()` cast the parameters only: in half precision the estimates would stop moving.
+    `.to(torch.bfloat16)` and `.half()` cast the parameters only: in half precision the estimates would stop
+    moving.
 
-    In train mode the batch rules (batch_topk, batch_budget_topk) choose over the batch; in eval mode each sample
-    is encoded on its own, by the running threshold.
+    In train mode the batch rules (batch_topk, batch_budget_topk) choose over the batch; in eval mode each
+    sample is encoded on its own, by the running threshold.
     """
 
     W_dec: nn.Parameter
@@ -53,7 +54,7 @@ class SparseAutoencoder(nn.Module):
     def __init__(self, config, seed=0, b_dec=None, dtype=torch.float32, device=None):
         """
         config  SAEConfig
-        seed    a number, or a CPU torch.Generator, that draws the initial directions; the same on every device
+        seed    a number or a CPU torch.Generator; the directions drawn are the same on every device
         b_dec   (D,)  the data's centre (see `Activations.centre`); 0 unless given
         dtype   of parameters and estimates: torch.float32 or torch.float64
         raises  ValueError for a b_dec of the wrong shape or another dtype
@@ -67,7 +68,7 @@ class SparseAutoencoder(nn.Module):
         b_dec = torch.zeros(config.D) if b_dec is None else b_dec.detach().cpu()
         if b_dec.shape != (config.D,):
             raise ValueError(f"b_dec has shape {tuple(b_dec.shape)}, expected {(config.D,)}")
-        normals = torch.randn(config.M, config.D, generator=generator)   # float32: the same start in either dtype
+        normals = torch.randn(config.M, config.D, generator=generator, dtype=torch.float32)
         for name, tensor in initial_parameters(normals.to(dtype), b_dec.to(dtype), self.mapping).items():
             self.register_parameter(name, nn.Parameter(tensor))
         estimates = {
@@ -107,7 +108,8 @@ class SparseAutoencoder(nn.Module):
         return dict(self.named_parameters())
 
     def extra_repr(self):
-        return ", ".join(f"{name}={value}" for name, value in self.config.model_dump(exclude_defaults=True).items())
+        chosen = self.config.model_dump(exclude_defaults=True)
+        return ", ".join(f"{name}={value}" for name, value in chosen.items())
 
     def _encode(self, x, check_inputs):
         _, pre, acts = encode(x.to(self.W_dec.dtype), self.parameters_by_name(), self.mapping, self.price,
@@ -119,8 +121,8 @@ class SparseAutoencoder(nn.Module):
         if self.training or self.config.activation not in BATCH_RULES:
             return None
         if check_inputs and not self.threshold_seen:
-            raise ValueError(f"threshold was never observed: train {self.config.activation} before eval mode, "
-                             "or choose over the batch with .train()")
+            raise ValueError(f"threshold was never observed; {self.config.activation} must be trained before "
+                             "it encodes in eval mode (in train mode it chooses over the batch)")
         return self.threshold
 
     def _apply(self, fn, recurse=True):

@@ -1,0 +1,79 @@
+"""The commands of `sae-spec`. Torch is imported by the command that needs it: --help answers at once."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from . import train_command
+
+ABOUT = """Sparse autoencoders (SAEs): train them, and check that an implementation computes what it should.
+
+An SAE takes a model's activations apart: it writes each vector as a sum of a few directions from a large,
+learned dictionary, so that a direction can be read as one concept.
+
+[bold]Start here[/bold]
+
+sae-spec demo [dim]- see feature absorption arise and go away[/dim]
+
+sae-spec train activations.npy --out run [dim]- train on your own activations, one row a token[/dim]
+
+sae-spec check [dim]- does the PyTorch implementation compute what the specification says?[/dim]
+
+sae-spec check my_adapter.py [dim]- does mine?[/dim]
+"""
+
+app = typer.Typer(help=train_command.folded(ABOUT), no_args_is_help=True, add_completion=False,
+                  rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+def show_version(wanted: bool):
+    if wanted:
+        print(f"sae-spec {version('sae-spec')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def common(version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True,
+                                                 help="Print the version.")] = False):
+    pass
+
+
+def repeatable(text):
+    return Annotated[Optional[list[str]], typer.Option(help=f"{text}; repeatable.")]
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="Folder for what it draws.")] = Path("sae-spec-demo")):
+    """See feature absorption arise in a toy world, and what makes it go away."""
+    from .demo import main as run_demo
+
+    raise typer.Exit(run_demo(out))
+
+
+app.command(help=train_command.folded(train_command.ABOUT))(train_command.train)
+
+
+@app.command()
+def check(
+    adapter: Annotated[str, typer.Argument(help="An adapter: its name or its path.")] = "torch_impl",
+    dtype: repeatable("Only this precision, e.g. float32") = None,
+    clause: repeatable("Only this clause, e.g. ACT-4") = None,
+    case: repeatable("Only the case with this id") = None,
+    require: repeatable("Unsupported counts as failed here, e.g. 'ACT-*'") = None,
+    report: Annotated[Optional[Path], typer.Option(help="Write all outcomes to this JSON file.")] = None,
+):
+    """Check an implementation against the specification's golden data and properties.
+
+    Exit code 0: everything passed. An adapter is a small Python file; spec_tests/adapter.py says what is in it.
+    """
+    from sae_spec.spec_tests.__main__ import main as run_suite
+
+    argv = ["--adapter", adapter]
+    for name, values in {"dtype": dtype, "clause": clause, "case": case, "require": require}.items():
+        for value in values or []:
+            argv += [f"--{name}", value]
+    if report:
+        argv += ["--report", str(report)]
+    raise typer.Exit(run_suite(argv))

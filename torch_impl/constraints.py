@@ -1,0 +1,27 @@
+"""TRAIN: decoder rows of norm 1."""
+
+import torch
+
+from .precision import widen
+
+
+def row_norms(W):
+    """Euclidean length (M,) of each row of W (M, D), at least float32. A zero row gets gradient 0."""
+    return torch.linalg.vector_norm(widen(W), dim=-1)
+
+
+def normalize_rows(W):
+    """Rows scaled to norm 1, zero rows left; W and result (M, D).  Clauses: TRAIN-1."""
+    return directions(W).to(W.dtype)
+
+
+def directions(W):
+    """`normalize_rows` before rounding: at least float32."""
+    norms = row_norms(W).unsqueeze(-1)                      # (M, 1)
+    return widen(W) / torch.where(norms == 0, 1, norms)
+
+
+def project_gradient(d_W, W):
+    """d_W without its component along each row of W; all (M, D).  Clauses: TRAIN-2."""
+    unit, wide = widen(directions(W), d_W)
+    return (wide - (wide * unit).sum(-1, keepdim=True) * unit).to(d_W.dtype)

@@ -1,0 +1,69 @@
+"""COST: each a number for the batch, in at least float32: a sum over a batch does not fit a half type.
+
+Prices (M,) are constants (FREQ-9). B stands for any number of leading dimensions.
+"""
+
+import torch
+
+from .activations import step
+from .constraints import directions, row_norms
+from .precision import widen
+
+
+def batch_size(rows):
+    """B of rows (B, ..), at least 1.  Clauses: COST-1."""
+    B = rows.numel() // rows.shape[-1]
+    if B == 0:
+        raise ValueError("a cost needs at least one sample, the batch is empty")
+    return B
+
+
+def reconstruction(x, recons):
+    """Squared error, summed over prefixes and D, mean over B; x (B, D), recons (G, B, D).
+
+    Clauses: COST-2, COST-3.
+    """
+    wide, recons = widen(x, recons)
+    return (wide - recons).square().sum() / batch_size(x)
+
+
+def l1(acts, W_dec, price):
+    """Priced, norm-weighted L1; acts (B, M), W_dec (M, D), price (M,).  Clauses: COST-4, COST-5."""
+    B = batch_size(acts)
+    return (price.detach() * row_norms(W_dec) * _per_latent(widen(acts).abs())).sum() / B
+
+
+def tanh(acts, W_dec, price, scale):
+    """Priced tanh of scale > 0 times the norm-weighted activation; the rest as for `l1`.
+
+    Clauses: COST-5, COST-6.
+    """
+    if not scale > 0:
+        raise ValueError(f"tanh_scale must be positive, got {scale}")
+    B = batch_size(acts)
+    bounded = torch.tanh(scale * widen(acts).abs() * row_norms(W_dec))            # (B, M)
+    return (price.detach() * _per_latent(bounded)).sum() / B
+
+
+def l0(pre, theta, price, bandwidth=None, check_inputs=True):
+    """Priced count of latents above their threshold; pre (B, M), theta, price (M,); the rest as for `step`.
+
+    Clauses: COST-7, COST-8.
+    """
+    B = batch_size(pre)
+    on = step(widen(pre), theta, bandwidth, check_inputs)   # (B, M)
+    return (price.detach() * _per_latent(on)).sum() / B
+
+
+def tie(W_enc, W_dec):
+    """Mean over latents of 1 - cos(W_enc[i], W_dec[i]); both (M, D).  Clauses: COST-9, COST-10, COST-11."""
+    if W_enc is W_dec:
+        return torch.zeros((), dtype=widen(W_dec).dtype, device=W_dec.device)
+    cos = (directions(W_enc) * directions(W_dec)).sum(-1)   # (M,)
+    both = (row_norms(W_enc) > 0) & (row_norms(W_dec) > 0)  # (M,)
+    return (1 - torch.where(both, cos, 0)).mean()           # the zero row's partner gets no gradient either
+
+
+def _per_latent(rows):
+    """Sum over the batch: (B, M) to (M,). Weighting comes after it, on M numbers instead of B·M."""
+    return rows.reshape(-1, rows.shape[-1]).sum(0)
