@@ -42,9 +42,9 @@ def encode(x, params, config, price=None, inference_threshold=None):
 
     [SAE-1] pre = (x - b_dec) @ W_enc.T + b_enc.
     [SAE-3] With "subtract_b_dec": False the encoder leaves b_dec out: pre = x @ W_enc.T + b_enc.
-    [SAE-4] x may have any leading dimensions; a batch of none encodes to none.
+    [SAE-4] x may have any leading dimensions, also none at all; a batch of no samples encodes to none.
     """
-    check(x, params)
+    check(x, params if price is None else params | {"price": price})
     centred = x - params["b_dec"] if config.get("subtract_b_dec", True) else x   # (B, D)
     shared = centred @ encoder_weight(params).T             # (B, M)
     pre = shared + params["b_enc"]                          # (B, M)
@@ -54,6 +54,8 @@ def encode(x, params, config, price=None, inference_threshold=None):
 def activate(shared, pre, params, config, price=None, inference_threshold=None):
     """The activation that `config` names, on (B, M)."""
     name, k = config["activation"], config.get("k")
+    if "budget" in name and price is None:
+        raise ValueError(f"price is needed by {name}")
     if inference_threshold is not None:
         if name == "batch_topk":
             return batch_topk_inference(pre, inference_threshold)
@@ -68,7 +70,9 @@ def activate(shared, pre, params, config, price=None, inference_threshold=None):
     if name in ("budget_topk", "batch_budget_topk"):
         rule = {"budget_topk": budget_topk, "batch_budget_topk": batch_budget_topk}[name]
         return rule(pre, k, price, row_norms(params["W_dec"]))
-    return {"topk": topk, "batch_topk": batch_topk, "abs_topk": abs_topk}[name](pre, k)
+    if name in ("topk", "batch_topk", "abs_topk"):
+        return {"topk": topk, "batch_topk": batch_topk, "abs_topk": abs_topk}[name](pre, k)
+    raise ValueError(f"activation {name!r} is not known")
 
 
 def decode(acts, params, prefixes=None):
@@ -88,10 +92,10 @@ def decode(acts, params, prefixes=None):
     Source: arXiv 2503.17547.
     """
     W_dec, b_dec, M = params["W_dec"], params["b_dec"], len(params["W_dec"])
-    prefixes = prefixes or [M]
-    if prefixes[-1] != M or any(m >= n for m, n in zip([0, *prefixes], prefixes)):
+    prefixes = [M] if prefixes is None else list(prefixes)
+    if prefixes[-1:] != [M] or any(m >= n or n % 1 for m, n in zip([0, *prefixes], prefixes)):
         raise ValueError(f"prefixes must increase from at least 1 to M = {M}, got {prefixes}")
-    return np.stack([acts[..., :m] @ W_dec[:m] + b_dec for m in prefixes])   # (G, B, D)
+    return np.stack([acts[..., : int(m)] @ W_dec[: int(m)] + b_dec for m in prefixes])   # (G, B, D)
 
 
 def decode_backward(d_recons, acts, params, prefixes=None):
@@ -106,7 +110,7 @@ def decode_backward(d_recons, acts, params, prefixes=None):
     """
     W_dec, (M, D) = params["W_dec"], params["W_dec"].shape
     d_acts, d_W_dec = np.zeros_like(acts), np.zeros_like(W_dec)
-    for m, d_recon in zip(prefixes or [M], d_recons):
+    for m, d_recon in zip([M] if prefixes is None else map(int, prefixes), d_recons):
         d_acts[..., :m] += d_recon @ W_dec[:m].T                                           # (B, M_g)
         d_W_dec[:m] += acts[..., :m].reshape(-1, m).T @ d_recon.reshape(-1, D)             # (M_g, D)
     return d_acts, d_W_dec, d_recons.reshape(-1, D).sum(0)
@@ -168,8 +172,10 @@ def check(x, params):
 
     [SAE-11] Non-finite x or parameters are the caller's error: encode, forward and a training step raise
              one ValueError that names the argument.
-    [SAE-12] So are shapes that do not fit: weights are latent-major, (M, D), both of them.
+    [SAE-12] So are shapes that do not fit: weights are latent-major, (M, D), both of them; W_dec says what M and D are.
     """
+    if np.ndim(params["W_dec"]) != 2:
+        raise ValueError(f"W_dec has shape {np.shape(params['W_dec'])}, expected (M, D)")
     M, D = np.shape(params["W_dec"])
     shapes = {"W_dec": (M, D), "W_enc": (M, D), "b_dec": (D,)}
     for name, array in {"x": x, **params}.items():

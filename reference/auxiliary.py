@@ -8,7 +8,7 @@ Both show the reconstruction's squared error, summed over D and averaged over B.
 import numpy as np
 
 from .activations import relu, relu_backward
-from .costs import reconstruction, reconstruction_backward
+from .costs import batch_size, reconstruction, reconstruction_backward
 from .selection import selection_backward, topk
 
 
@@ -21,7 +21,7 @@ def aux_acts(pre, dead, k_aux):
     returns acts (B, M), not zero for dead latents only
     raises  ValueError for k_aux below 1
     """
-    if not (k_aux == int(k_aux) and k_aux >= 1):
+    if k_aux is None or k_aux < 1 or k_aux % 1:
         raise ValueError(f"k_aux must be a whole number of at least 1, got {k_aux}")
     return topk(np.where(dead, pre, 0.0), min(k_aux, pre.shape[-1]))   # (B, M)
 
@@ -42,6 +42,7 @@ def aux(residual, pre, dead, W_dec, k_aux):
     [COST-13] With no dead latent the cost is exactly 0, not the residual's square.
     Source: arXiv 2406.04093, appendix A.2.
     """
+    batch_size(residual)                                    # an empty batch is an error also when nobody is dead
     if not np.any(dead):
         return 0.0
     return reconstruction(residual, (aux_acts(pre, dead, k_aux) @ W_dec)[np.newaxis])
@@ -52,9 +53,10 @@ def aux_backward(d_cost, residual, pre, dead, W_dec, k_aux):
 
     returns d_pre (B, M), d_W_dec (M, D)
 
-    [COST-14] The residual is detached: the living latents and b_dec get nothing from this loss.
+    [COST-14] The residual is detached: nothing flows through it, to the living latents or to b_dec.
     [COST-15] The dead latents' encoder does learn from it, through pre; a zero among the k_aux does not.
     """
+    batch_size(residual)
     if not np.any(dead):
         return np.zeros_like(pre), np.zeros_like(W_dec)
     acts, (M, D) = aux_acts(pre, dead, k_aux), W_dec.shape

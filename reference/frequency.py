@@ -105,7 +105,8 @@ def price(frequency, D, min_frequency):
     if not 0 < min_frequency <= 1:
         raise ValueError(f"min_frequency must be above 0 and at most 1, got {min_frequency}")
     floored = np.maximum(frequency, min_frequency)          # (M,)
-    return np.maximum(1.0, np.log(1 / floored) / np.log(D)) # (M,)
+    rarity = np.log(1 / floored) / np.log(D)                # (M,)  1 / D comes out as 1 only up to rounding,
+    return np.where(floored >= 1 / D, 1.0, np.maximum(1.0, rarity))   # so the common ones are not left to it
 
 
 def running_price(mean, batches, decay, D, min_frequency):

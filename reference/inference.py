@@ -46,9 +46,12 @@ def batch_topk_inference(pre, threshold):
     pre        (B, M)
     threshold  the running estimate, >= 0
     returns acts (B, M)
+    raises  ValueError for a negative threshold
 
     [ACT-23] At inference a latent is on exactly if pre > threshold, whatever else is in the batch.
     """
+    if threshold < 0:
+        raise ValueError(f"threshold must not be negative, got {threshold}")
     return jumprelu(pre, np.full(pre.shape[-1], threshold))  # (B, M)
 
 

@@ -19,11 +19,11 @@ def coefficient(config, term, warmth=1.0):
 
     warmth  from 0 to 1; multiplies the sparsity terms l1, l0 and tanh while they warm up
 
-    [COST-17] A coefficient is not negative; a negative one is an error.
+    [COST-17] A coefficient is finite and not negative; any other is an error.
     """
     factor = config.get(f"{term}_coefficient", 0.0)
-    if not factor >= 0:
-        raise ValueError(f"{term}_coefficient must not be negative, got {factor}")
+    if not 0 <= factor < np.inf:
+        raise ValueError(f"{term}_coefficient must be finite and not negative, got {factor}")
     return factor * warmth if term in ("l1", "l0", "tanh") else factor
 
 
@@ -47,9 +47,9 @@ def objective(x, params, config, pre, acts, recons, price, dead, warmth=1.0):
     terms = {"reconstruction": reconstruction(x, recons)}
     if c := coefficient(config, "l1", warmth):
         terms["l1"] = c * l1(charged, W_dec, price)
+    if coefficient(config, "l0") and config["activation"] != "jumprelu":
+        raise ValueError(f"l0_coefficient needs jumprelu, the activation is {config['activation']}")
     if c := coefficient(config, "l0", warmth):
-        if config["activation"] != "jumprelu":
-            raise ValueError(f"l0_coefficient needs jumprelu, the activation is {config['activation']}")
         terms["l0"] = c * l0(pre, threshold(params["log_threshold"]), price)
     if c := coefficient(config, "tanh", warmth):
         terms["tanh"] = c * tanh(charged, W_dec, price, config["tanh_scale"])
@@ -62,6 +62,36 @@ def objective(x, params, config, pre, acts, recons, price, dead, warmth=1.0):
     return terms | {"total": sum(terms.values())}
 
 
+def of_activations_backward(charged, params, price, config, warmth):
+    """Gradient of l1 and tanh, the terms on activations.
+
+    returns d_charged (B, M), d_W_dec (M, D)
+    """
+    d_charged, d_W_dec = np.zeros_like(charged), np.zeros_like(params["W_dec"])
+    if c := coefficient(config, "l1", warmth):
+        d, dW = l1_backward(c, charged, params["W_dec"], price)
+        d_charged, d_W_dec = d_charged + d, d_W_dec + dW
+    if c := coefficient(config, "tanh", warmth):
+        d, dW = tanh_backward(c, charged, params["W_dec"], price, config["tanh_scale"])
+        d_charged, d_W_dec = d_charged + d, d_W_dec + dW
+    return d_charged, d_W_dec
+
+
+def of_parameters_backward(pre, params, price, config, warmth):
+    """Gradient of l0 and tie, the terms that reach parameters by no other way.
+
+    returns gradients by parameter name, zero where there is none
+    """
+    grads = {name: np.zeros_like(array) for name, array in params.items()}
+    if c := coefficient(config, "l0", warmth):
+        log_threshold = params["log_threshold"]
+        d_theta = l0_backward(c, pre, threshold(log_threshold), price, config["bandwidth"])   # (M,)
+        grads["log_threshold"] = threshold_backward(d_theta, log_threshold)
+    if (c := coefficient(config, "tie")) and "W_enc" in params:
+        grads["W_enc"], grads["W_dec"] = tie_backward(c, params["W_enc"], params["W_dec"])
+    return grads
+
+
 def objective_backward(x, params, config, shared, pre, acts, recons, price, dead, warmth=1.0):
     """Gradient of the total: each term's share of d_pre, d_acts and the weights, then one way back.
 
@@ -69,29 +99,16 @@ def objective_backward(x, params, config, shared, pre, acts, recons, price, dead
     """
     W_dec, is_gated = params["W_dec"], config["activation"] == "gated"
     charged = relu(pre) if is_gated else acts               # (B, M)
-    d_charged, d_pre = np.zeros_like(acts), np.zeros_like(pre)      # (B, M)
-    more = {name: np.zeros_like(array) for name, array in params.items()}
-    if c := coefficient(config, "l1", warmth):
-        d, d_W_dec = l1_backward(c, charged, W_dec, price)
-        d_charged, more["W_dec"] = d_charged + d, more["W_dec"] + d_W_dec
-    if c := coefficient(config, "l0", warmth):
-        log_threshold = params["log_threshold"]
-        d_theta = l0_backward(c, pre, threshold(log_threshold), price, config["bandwidth"])
-        more["log_threshold"] = threshold_backward(d_theta, log_threshold)
-    if c := coefficient(config, "tanh", warmth):
-        d, d_W_dec = tanh_backward(c, charged, W_dec, price, config["tanh_scale"])
-        d_charged, more["W_dec"] = d_charged + d, more["W_dec"] + d_W_dec
-    if (c := coefficient(config, "tie")) and "W_enc" in params:
-        more["W_enc"], d_W_dec = tie_backward(c, params["W_enc"], W_dec)
-        more["W_dec"] = more["W_dec"] + d_W_dec
-    if c := coefficient(config, "aux"):
-        d, d_W_dec = aux_backward(c, x - recons[-1], pre, dead, W_dec, config["k_aux"])
-        d_pre, more["W_dec"] = d_pre + d, more["W_dec"] + d_W_dec
-    if is_gated:
-        d_pre = d_pre + relu_backward(d_charged, pre)
+    direct = of_parameters_backward(pre, params, price, config, warmth)
+    d_charged, d_W_dec = of_activations_backward(charged, params, price, config, warmth)
+    d_acts, d_pre = d_charged, np.zeros_like(pre)           # (B, M) each
+    if is_gated:                                            # what is charged is the gate, relu(pre)
+        d_acts, d_pre = np.zeros_like(acts), relu_backward(d_charged, pre)
         d_pre = d_pre + gate_reconstruction_backward(1.0, x, pre, W_dec, params["b_dec"])
-        d_charged = np.zeros_like(acts)
-
+    if c := coefficient(config, "aux"):
+        d, dW = aux_backward(c, x - recons[-1], pre, dead, W_dec, config["k_aux"])
+        d_pre, d_W_dec = d_pre + d, d_W_dec + dW
     d_recons = reconstruction_backward(1.0, x, recons)      # (G, B, D)
-    grads = backward(x, params, config, shared, pre, acts, d_pre, d_charged, d_recons)
-    return {name: grads[name] + more[name] for name in params}
+    grads = backward(x, params, config, shared, pre, acts, d_pre, d_acts, d_recons)
+    grads["W_dec"] = grads["W_dec"] + d_W_dec
+    return {name: grads[name] + direct[name] for name in params}

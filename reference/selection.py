@@ -25,7 +25,7 @@ def topk(pre, k):
     [ACT-6] k is a whole number from 1 to M.
     Source: arXiv 2406.04093, section 2.3.
     """
-    if not (k == int(k) and 1 <= k <= pre.shape[-1]):
+    if k not in range(1, pre.shape[-1] + 1):
         raise ValueError(f"k must be a whole number from 1 to M = {pre.shape[-1]}, got {k}")
     acts = relu(pre)                                        # (B, M)
     order = np.argsort(-acts, axis=-1, kind="stable")       # (B, M)  best first; stable: ties keep their order
@@ -48,7 +48,7 @@ def batch_topk(pre, k):
     """
     M = pre.shape[-1]
     rows = pre.size // M
-    if not (k == int(k) and 1 <= k <= M):
+    if k not in range(1, M + 1):
         raise ValueError(f"k must be a whole number from 1 to M = {M}, got {k}")
     if rows == 0:
         return pre.copy()                                   # no rows: nothing to choose
@@ -95,10 +95,11 @@ def budget_topk(pre, k, price, dec_norm):
     [ACT-14] Positive entries are ranked by density; ties go to the lowest index.
     [ACT-15] The longest prefix of the ranking whose prices sum to at most k is kept: the first entry
              that does not fit ends it, even if a cheaper one further down would.
-    [ACT-16] With every price 1 and every decoder row of norm 1 it is topk, exactly.
+    [ACT-16] With every price 1 and every decoder row of norm 1 it is topk, exactly, as long as the squares of the
+             activations neither underflow nor overflow.
     [ACT-17] A price is at least 1, so at most k latents of a row are on; a lower price is an error.
     """
-    if not (k == int(k) and 1 <= k <= pre.shape[-1]):
+    if k not in range(1, pre.shape[-1] + 1):
         raise ValueError(f"k must be a whole number from 1 to M = {pre.shape[-1]}, got {k}")
     if np.any(price < 1):
         raise ValueError("price must be at least 1")
@@ -122,7 +123,7 @@ def batch_budget_topk(pre, k, price, dec_norm):
     """
     M = pre.shape[-1]
     rows = pre.size // M
-    if not (k == int(k) and 1 <= k <= M):
+    if k not in range(1, M + 1):
         raise ValueError(f"k must be a whole number from 1 to M = {M}, got {k}")
     if rows == 0:
         return pre.copy()                                   # no rows: nothing to choose

@@ -116,6 +116,38 @@ def adam(param, grad, first, second, step, rate, beta1=0.9, beta2=0.999, epsilon
     return param - rate * first_hat / (np.sqrt(second_hat) + epsilon), first, second
 
 
+def batch_price(state, config):
+    """What a firing costs in the coming batch, (M,): from earlier batches, or 1 if "priced" is False."""
+    if not config["priced"]:
+        return np.ones_like(state.frequency_mean)
+    return running_price(state.frequency_mean, state.frequency_batches, config["frequency_decay"],
+                         state.params["b_dec"].size, config["min_frequency"])
+
+
+def move(state, grads, config):
+    """Project, clip, Adam, renormalise.
+
+    returns params, first_moment, second_moment
+    """
+    grads = grads | {"W_dec": project_gradient(grads["W_dec"], state.params["W_dec"])}
+    grads = clip_gradients(grads, config["max_grad_norm"])
+    rate = learning_rate(state.steps_done, config)
+    moved = {name: adam(param, grads[name], state.first_moment[name], state.second_moment[name], state.steps_done, rate)
+             for name, param in state.params.items()}
+    params, first, second = ({name: triple[i] for name, triple in moved.items()} for i in range(3))
+    return params | {"W_dec": normalize_rows(params["W_dec"])}, first, second
+
+
+def batch_threshold(state, acts, price, config):
+    """The running threshold of a batch rule after this batch, and its count; unchanged for other activations."""
+    kept = acts                                             # (B, M)
+    if config["activation"] == "batch_budget_topk":
+        kept = density(acts, price, row_norms(state.params["W_dec"]))             # (B, M)  by the rows that chose
+    elif config["activation"] != "batch_topk":
+        return state.threshold, state.threshold_seen
+    return running_threshold(state.threshold, state.threshold_seen, kept, config["threshold_decay"])
+
+
 def training_step(state, x, config):
     """One step on one batch.
 
@@ -127,32 +159,15 @@ def training_step(state, x, config):
                back to norm 1; then the counters, the running frequency and the running threshold, from this batch.
     [TRAIN-14] A latent's death is judged with this batch counted: one that fires now is alive now.
     """
-    params, step = state.params, state.steps_done
-    D = params["b_dec"].size
-    price = np.ones(len(params["W_dec"]))                   # (M,)
-    if config["priced"]:
-        price = running_price(state.frequency_mean, state.frequency_batches, config["frequency_decay"],
-                              D, config["min_frequency"])
+    params, price = state.params, batch_price(state, config)
     shared, pre, acts = encode(x, params, config, price)    # (B, M) each
     recons = decode(acts, params, config.get("prefixes"))   # (G, B, D)
     tokens = count_tokens(state.tokens_since_fired, acts)   # (M,)
     dead = is_dead(tokens, config["dead_after"])            # (M,)
-    warmth = sparsity_warmth(step, config)
+    warmth = sparsity_warmth(state.steps_done, config)
     terms = objective(x, params, config, pre, acts, recons, price, dead, warmth)
-
     grads = objective_backward(x, params, config, shared, pre, acts, recons, price, dead, warmth)
-    grads["W_dec"] = project_gradient(grads["W_dec"], params["W_dec"])
-    grads = clip_gradients(grads, config["max_grad_norm"])
-    rate = learning_rate(step, config)
-    moved = {name: adam(params[name], grads[name], state.first_moment[name], state.second_moment[name], step, rate)
-             for name in params}
-    after, first, second = ({name: triple[i] for name, triple in moved.items()} for i in range(3))
-    after["W_dec"] = normalize_rows(after["W_dec"])
-
+    after, first, second = move(state, grads, config)
     mean, batches = running_mean(state.frequency_mean, state.frequency_batches, acts, config["frequency_decay"])
-    threshold, seen = state.threshold, state.threshold_seen
-    if config["activation"] in ("batch_topk", "batch_budget_topk"):
-        by_density = config["activation"] == "batch_budget_topk"
-        kept = density(acts, price, row_norms(params["W_dec"])) if by_density else acts
-        threshold, seen = running_threshold(threshold, seen, kept, config["threshold_decay"])
-    return State(after, first, second, tokens, mean, batches, threshold, seen, step + 1), terms
+    threshold, seen = batch_threshold(state, acts, price, config)
+    return State(after, first, second, tokens, mean, batches, threshold, seen, state.steps_done + 1), terms

@@ -22,7 +22,7 @@ Checks an implementation of sparse autoencoders against the specification: golde
   --case ID_OR_FILE        only this golden case, or the cases of a replay file
   --require PATTERNS       clauses that may not be unsupported, such as 'ACT-*,SAE-1'
   --known-failures FILE    a strict TOML list of expected failures (see known_failures.py)
-  --effort EFFORT          quick, normal or thorough: 15, 60 or 400 examples for a property
+  --effort EFFORT          quick, normal or thorough: 10, 30 or 300 examples for a property
   --report FILE            write the outcome as JSON
   --failures FOLDER        where replay files of failing examples go (sae-spec-failures)
 
@@ -47,11 +47,20 @@ def main(argv=None):
             return 2
     import pytest
 
-    from sae_spec.spec_tests.cases import FixtureError, golden_cases
+    from sae_spec.spec_tests.adapter import load_adapter
+    from sae_spec.spec_tests.cases import golden_cases, read_cases
+    from sae_spec.spec_tests.known_failures import read_known_failures
 
     try:
         golden_cases()
-    except FixtureError as error:
+        for name in values_of("--adapter", words):
+            load_adapter(name)
+        for name in values_of("--case", words):
+            if name.endswith(".json"):
+                read_cases(name)
+        for name in values_of("--known-failures", words):
+            read_known_failures(Path(name))
+    except (ValueError, ImportError) as error:
         print(f"sae_spec.spec_tests: {error}", file=sys.stderr)
         return 2
     files = [str(HERE / name) for name in CONFORMANCE]
@@ -60,6 +69,12 @@ def main(argv=None):
                "-q", "--no-header", "--tb=short"]
     status = int(pytest.main([*options, *files, *words]))
     return 1 if status == pytest.ExitCode.NO_TESTS_COLLECTED else status
+
+
+def values_of(option, words):
+    """The values of every such option among the words."""
+    apart = [value for word, value in zip(words, words[1:]) if word == option]
+    return apart + [word.split("=", 1)[1] for word in words if word.startswith(f"{option}=")]
 
 
 def with_command(words):

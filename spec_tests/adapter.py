@@ -18,6 +18,7 @@ Nothing of this package needs importing to write one.
 import importlib
 import importlib.util
 import sys
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -95,6 +96,7 @@ class Bound:
     module: ModuleType
     dtype: str = "float64"
     calls: list = field(default_factory=list)      # what this example asked, for the replay file
+    unsupported: list = field(default_factory=list)     # the NotImplementedErrors of this property's examples
 
     @property
     def name(self):
@@ -123,22 +125,31 @@ class Bound:
 def load_adapter(name_or_path):
     """An adapter module: one of ours by name, an importable module by dotted name, or a file by path."""
     name = str(name_or_path)
-    if name.endswith(".py"):
-        path = Path(name)
-        if not path.is_file():
-            raise ValueError(f"--adapter {name}: there is no such file")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules.setdefault(path.stem, module)
-        spec.loader.exec_module(module)
-    else:
-        module = _import(name)
+    try:
+        module = _from_file(name) if name.endswith(".py") else _import(name)
+    except (ValueError, ImportError):
+        raise
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = "" if isinstance(error, SyntaxError) else f" ({at.filename}, line {at.lineno})"
+        raise ValueError(f"--adapter {name}: cannot be loaded: {type(error).__name__}: {error}{where}") from None
     missing = [word for word in ("NAME", "VERSION", "DTYPES", "run") if not hasattr(module, word)]
     if missing:
         raise ValueError(f"--adapter {name}: the adapter lacks {', '.join(missing)}")
     unknown = set(module.DTYPES) - set(DTYPES)
     if unknown:
         raise ValueError(f"--adapter {name}: unknown dtypes {sorted(unknown)}, known are {', '.join(DTYPES)}")
+    return module
+
+
+def _from_file(name):
+    path = Path(name)
+    if not path.is_file():
+        raise ValueError(f"--adapter {name}: there is no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
     return module
 
 

@@ -3,7 +3,9 @@
 A golden case, a Hypothesis example and a failure's replay file have one shape (`fixtures/schema.json`).
 """
 
+import hashlib
 import json
+import re
 import shlex
 from functools import cache
 from pathlib import Path
@@ -67,15 +69,16 @@ def _bare_constant(word):
     raise ValueError(f'a bare {word} is not JSON; write "{word}" as a string')
 
 
-def read_cases(path):
-    """The cases of one file, checked against the schema."""
+def read_cases(path, checked=None):
+    """The cases of one file, checked against the schema, unless its SHA-256 is that of one `checked` before."""
     path = Path(path)
     document = read_json(path)
     if not isinstance(document, dict) or "format" not in document:
         raise FixtureError(f"{path}: format: is missing; this is not a fixture file")
     if document["format"] != FORMAT:
         raise FixtureError(f"{path}: format: is {document['format']!r}, this suite reads {FORMAT}")
-    check_schema(path, document)
+    if hashlib.sha256(path.read_bytes()).hexdigest() != checked:
+        check_schema(path, document)
     cases = [_case(path, number, raw) for number, raw in enumerate(document["cases"])]
     for number, case in enumerate(cases):
         unknown = set(case.flags) - set(document["flags"])
@@ -141,13 +144,28 @@ def write_tensor(array):
     return {"shape": list(array.shape), "data": walk(array.tolist())}
 
 
+def read_index(folder):
+    """index.json: how many cases each file holds, and the ids that were retired."""
+    path = folder / "index.json"
+    index = read_json(path)
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise FixtureError(f"{path}: format: is not {FORMAT}")
+    for field, kind in (("files", dict), ("retired", list)):
+        if not isinstance(index.get(field), kind):
+            raise FixtureError(f"{path}: {field}: is missing or of the wrong type")
+    for name, entry in index["files"].items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("cases"), int):
+            raise FixtureError(f"{path}: files.{name}.cases: is missing or not a number")
+    return index
+
+
 @cache
 def golden_cases(folder=FIXTURES):
     """Every golden case, and proof that none went missing: counts must equal index.json's."""
-    index = read_json(folder / "index.json")
+    index = read_index(folder)
     cases = []
     for name, entry in index["files"].items():
-        found = read_cases(folder / name)
+        found = read_cases(folder / name, entry.get("sha256"))        # the generator checks before it hashes
         if len(found) != entry["cases"]:
             raise FixtureError(f"{folder / name}: cases: holds {len(found)}, index.json promises {entry['cases']}")
         cases += found
@@ -206,7 +224,8 @@ def check_error(bound, case):
         return [str(error)]
     except Exception as error:
         return [f"raised {type(error).__name__}: {error}; a caller's mistake is a ValueError that names {case.error}"]
-    return [] if case.error in message else [f"the ValueError must name {case.error}, it says: {message}"]
+    named = re.search(rf"\b{re.escape(case.error)}\b", message)
+    return [] if named else [f"the ValueError must name {case.error}, it says: {message}"]
 
 
 # ---------------------------------------------------------------- saying

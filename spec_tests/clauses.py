@@ -8,6 +8,7 @@ from typing import NamedTuple
 import sae_spec.reference as reference
 
 REFERENCE = Path(reference.__file__).parent
+AREAS = ("ACT", "SAE", "FREQ", "COST", "TRAIN", "TOY", "ABS", "META", "THEORY")
 START = re.compile(r"^\s*(?:.*?[\"”.)]\s+)?\[([A-Z]+-\d+)\]\s+(.*)$")
 END = re.compile(r"^\s*$|^\s*Source:|\"\"\"")
 
@@ -42,7 +43,7 @@ def clauses():
             if clause.id in found:
                 raise ValueError(f"{clause.id} is defined twice: {found[clause.id].where} and {clause.where}")
             found[clause.id] = clause
-    areas = ["ACT", "SAE", "FREQ", "COST", "TRAIN"]
+    areas = ["ACT", "SAE", "FREQ", "COST", "TRAIN", "TOY", "ABS", "META", "THEORY"]
     return dict(sorted(found.items(), key=lambda item: (areas.index(item[1].area), int(item[0].split("-")[1]))))
 
 

@@ -14,7 +14,7 @@ from sae_spec.spec_tests.known_failures import read_known_failures
 from sae_spec.spec_tests.report import print_report, report_document
 from sae_spec.spec_tests.tally import TALLY
 
-EXAMPLES = {"quick": 15, "normal": 60, "thorough": 400}
+EXAMPLES = {"quick": 10, "normal": 30, "thorough": 300}
 # What `pytest` runs when nobody says otherwise: both roads, production in every dtype.
 DEFAULT = [("reference_numpy", None), ("torch_impl", None)]
 
@@ -31,18 +31,21 @@ def pytest_addoption(parser):
     group.addoption("--known-failures", type=Path, help="TOML list of failures that are expected")
     group.addoption("--failures", type=Path, default=Path("sae-spec-failures"), help="folder for replay files")
     group.addoption("--effort", choices=EXAMPLES, default=os.environ.get("SAE_SPEC_EFFORT", "normal"),
-                    help="how many examples a property tries: quick 15, normal 60, thorough 400")
+                    help="how many examples a property tries: quick 10, normal 30, thorough 300")
 
 
 def pytest_configure(config):
     settings.register_profile(
         "sae-spec", max_examples=EXAMPLES[config.getoption("--effort")], derandomize=True, deadline=None, database=None,
-        print_blob=False, phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        print_blob=False, report_multiple_bugs=False, phases=[Phase.explicit, Phase.generate, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large,
                                HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
     settings.load_profile("sae-spec")
     path = config.getoption("--known-failures")
-    config.known_failures = read_known_failures(path) if path else []
+    try:
+        config.known_failures = read_known_failures(path) if path else []
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 # ---------------------------------------------------------------- which tests, with which adapter
@@ -142,7 +145,8 @@ def failed(report, item, error, argument, dtype):
     for known in item.config.known_failures:
         if known.matches(ids, case.id if case else item.originalname, dtype):
             known.hits += 1
-            report.outcome, report.longrepr = "skipped", (report.location[0], report.location[1] or 0, f"known failure: {known.reason}")
+            why = (report.location[0], report.location[1] or 0, f"known failure: {known.reason}")
+            report.outcome, report.longrepr = "skipped", why
             return "known_failure"
     if isinstance(error, Failure):
         text = str(error)

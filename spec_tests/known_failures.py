@@ -10,6 +10,9 @@ import fnmatch
 from dataclasses import dataclass
 
 
+FIELDS = {"clause", "case", "test", "dtype", "reason", "link"}
+
+
 @dataclass
 class KnownFailure:
     reason: str
@@ -42,14 +45,26 @@ def read_known_failures(path):
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: not TOML: {error}") from None
+    for word in set(document) - {"known_failure"}:
+        raise ValueError(f"{path}: {word}: unknown; the entries are [[known_failure]]")
+    entries = document.get("known_failure", [])
+    if not isinstance(entries, list):
+        raise ValueError(f"{path}: known_failure: must be a list of tables, [[known_failure]]")
     known = []
-    for number, entry in enumerate(document.get("known_failure", [])):
+    for number, entry in enumerate(entries):
         where = f"{path}: known_failure[{number}]"
-        unknown = set(entry) - {"clause", "case", "test", "dtype", "reason", "link"}
+        if not isinstance(entry, dict):
+            raise ValueError(f"{where}: must be a table, got {entry!r}")
+        unknown = set(entry) - FIELDS
         if unknown:
             raise ValueError(f"{where}: unknown field {sorted(unknown)[0]}")
+        for word, value in entry.items():
+            if not isinstance(value, str):
+                raise ValueError(f"{where}.{word}: must be text, got {value!r}")
         if sum(bool(entry.get(word)) for word in ("clause", "case", "test")) != 1 or not entry.get("reason"):
             raise ValueError(f"{where}: needs a reason and exactly one of clause, case, test")
         known.append(KnownFailure(**entry))

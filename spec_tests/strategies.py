@@ -97,3 +97,10 @@ def saes(draw, activations=ACTIVATIONS, tied=st.booleans(), matryoshka=st.boolea
         cut = draw(st.integers(1, M - 1))
         config["prefixes"] = [cut, M]
     return Sae(config, inputs)
+
+
+@st.composite
+def rotations(draw, D):
+    """Signed permutation matrices (D, D): the rotations and reflections that no dtype rounds."""
+    signs = draw(st.lists(st.sampled_from([-1.0, 1.0]), min_size=D, max_size=D))
+    return np.diag(signs)[:, draw(st.permutations(range(D)))]

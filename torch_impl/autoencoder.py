@@ -37,7 +37,7 @@ def encode(x, params, config, price=None, inference_threshold=None, check_inputs
     Everything up to the choice is computed in at least float32; each result is rounded once.
     Clauses: SAE-1, SAE-3, SAE-4, SAE-8, SAE-10.
     """
-    check(x, params, finite=check_inputs)
+    check(x, params if price is None else {**params, "price": price}, finite=check_inputs)
     centred, b_dec, b_enc = widen(x, params["b_dec"], params["b_enc"])
     if config.get("subtract_b_dec", True):
         centred = centred - b_dec                           # (B, D)
@@ -83,7 +83,7 @@ def decode(acts, params, prefixes=None):
     Clauses: SAE-5, SAE-6, SAE-7.
     """
     wide, W_dec, b_dec = widen(acts, params["W_dec"], params["b_dec"])
-    prefixes = check_prefixes(prefixes or [len(W_dec)], len(W_dec))
+    prefixes = check_prefixes([len(W_dec)] if prefixes is None else prefixes, len(W_dec))
     slices = (wide[..., m:n] @ W_dec[m:n] for m, n in pairwise([0, *prefixes]))   # (B, D) each
     _, *recons = accumulate(slices, initial=b_dec)
     return torch.stack(recons).to(acts.dtype)
@@ -92,7 +92,7 @@ def decode(acts, params, prefixes=None):
 def check_prefixes(prefixes, M):
     """The prefixes as ints, or a ValueError.  Clauses: SAE-7."""
     whole = all(m == int(m) for m in prefixes)
-    if not whole or prefixes[-1] != M or any(m >= n for m, n in pairwise([0, *prefixes])):
+    if not whole or list(prefixes[-1:]) != [M] or any(m >= n for m, n in pairwise([0, *prefixes])):
         raise ValueError(f"prefixes must increase from at least 1 to M = {M}, got {prefixes}")
     return [int(m) for m in prefixes]
 
@@ -114,8 +114,11 @@ def check(x, params, finite=True):
 
 
 def check_finite(tensors):
-    """ValueError for the first tensor that is not finite; waits for the device once.  Clauses: SAE-11."""
-    finite = torch.stack([tensor.isfinite().all() for tensor in tensors.values()])
-    for name, good in zip(tensors, finite.tolist()):
-        if not good:
+    """ValueError for the first tensor that is not finite; waits for the device once.  Clauses: SAE-11.
+
+    A sum is finite only if every number is: one quick pass. One that merely overflowed is looked at closely.
+    """
+    totals = torch.stack([widen(tensor).sum().double() for tensor in tensors.values()])
+    for (name, tensor), good in zip(tensors.items(), totals.isfinite().tolist()):
+        if not good and not tensor.isfinite().all():
             raise ValueError(f"{name} holds a number that is not finite")

@@ -10,13 +10,13 @@ comes last: it is what makes a checkpoint the current one, so the two files neve
 """
 
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from .atomic import replace_file
 from .config import SAEConfig, TrainingConfig
 from .module import SparseAutoencoder
 
@@ -54,7 +54,7 @@ def start(run_folder, sae_config, training_config, data):
     content = {"format": FORMAT, "version": VERSION, "sae": sae_config.model_dump(),
                "training": training_config.model_dump(), "data": data}
     text = json.dumps(content, indent=2) + "\n"
-    _replace(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
+    replace_file(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def save(run_folder, sae, moments, steps_done):
@@ -65,8 +65,8 @@ def save(run_folder, sae, moments, steps_done):
     folder, about = Path(run_folder), {"steps_done": str(steps_done)}
     flat = {f"{kind}.{name}": moment for kind in MOMENTS for name, moment in moments[kind].items()}
     trainer_file = folder / f"trainer.{steps_done}.safetensors"
-    _replace(trainer_file, lambda path: save_file(flat, path, about))
-    _replace(folder / "sae.safetensors", lambda path: save_file(sae.state_dict(), path, about))
+    replace_file(trainer_file, lambda path: save_file(flat, path, about))
+    replace_file(folder / "sae.safetensors", lambda path: save_file(sae.state_dict(), path, about))
     for old in folder.glob("trainer.*.safetensors"):
         if old != trainer_file:
             old.unlink()
@@ -151,27 +151,8 @@ def _read(path, want):
                                   f"expected {tuple(want[name].shape)}")
         if tensor.is_floating_point() != want[name].is_floating_point():
             raise CheckpointError(f"{path}: {name} is of type {tensor.dtype}")
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{path}: {name} holds a number that is not finite")
     if not steps_done.isdecimal():
         raise CheckpointError(f"{path}: steps_done is missing")
     return tensors, int(steps_done)
-
-
-def _replace(path, write):
-    """Write a file so that its name never shows half of it, even when the power fails."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    try:
-        write(unfinished)
-        _force_to_disk(unfinished, os.O_RDWR)
-        os.replace(unfinished, path)
-        if os.name == "posix":                              # elsewhere a folder cannot be opened
-            _force_to_disk(path.parent, os.O_RDONLY)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _force_to_disk(path, flags):
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -28,7 +28,9 @@ def main(argv=None):
         if extra is None:
             raise
         fail(f"{package} is missing: install sae-spec[{extra}]")
-    except (ValueError, OSError) as error:                  # CheckpointError, TrainingDiverged: ValueErrors
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except ValueError as error:                             # CheckpointError and TrainingDiverged too
         fail(str(error))
 
 

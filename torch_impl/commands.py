@@ -56,6 +56,29 @@ app.command(help=train_command.folded(train_command.ABOUT))(train_command.train)
 
 
 @app.command()
+def encode(
+    run: Annotated[Path, typer.Argument(help="A run folder that `sae-spec train` wrote.")],
+    data: Annotated[Path, typer.Argument(help="Activations: a .npy or .safetensors file, (N, D).")],
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    tensor: Annotated[Optional[str], typer.Option(help="Which tensor of a .safetensors file.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+):
+    """Which latents are on in every row of a file, and how strongly: values, indices and offsets.
+
+    Row n owns values[offsets[n]:offsets[n + 1]], which belong to the latents indices[offsets[n]:offsets[n + 1]].
+    """
+    from .checkpoint import load_sae
+    from .data import open_activations
+    from .inference_pass import encode_file
+
+    sae, source = load_sae(run, train_command.choose_device(device)), open_activations(data, tensor)
+    if source.D != sae.config.D:
+        raise ValueError(f"{data}: the data has D = {source.D}, the SAE has D = {sae.config.D}")
+    found = encode_file(sae, source, out)
+    train_command.say(f"{out}: {found} activations of {source.N} rows, {found / source.N:.1f} a row")
+
+
+@app.command()
 def check(
     adapter: Annotated[str, typer.Argument(help="An adapter: its name or its path.")] = "torch_impl",
     dtype: repeatable("Only this precision, e.g. float32") = None,
@@ -66,7 +89,7 @@ def check(
 ):
     """Check an implementation against the specification's golden data and properties.
 
-    Exit code 0: everything passed. An adapter is a small Python file; spec_tests/adapter.py says what is in it.
+    Exit code 0: everything passed. An adapter is a small Python file: see spec_tests/adapter.py.
     """
     from sae_spec.spec_tests.__main__ import main as run_suite
 

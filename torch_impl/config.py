@@ -20,18 +20,24 @@ Activation = Literal["relu", "jumprelu", "gated", "topk", "abs_topk", "batch_top
                      "batch_budget_topk"]
 
 
-def one_line(error, fields):
-    """The first complaint of a pydantic ValidationError as `field: what is wrong`."""
+WORDING = {"Input should be": "must be", "greater than or equal to": "at least", "greater than": "above",
+           "less than or equal to": "at most", "less than": "below"}
+
+
+def one_line(error, model):
+    """The first complaint of a pydantic ValidationError: `Model.field: what is wrong`."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join([model.__name__, *map(str, first["loc"])])
     if first["type"] == "value_error":                      # from a validator below, which names its field
-        return f"{where}: {first['ctx']['error']}" if where else str(first["ctx"]["error"])
+        return f"{where}.{first['ctx']['error']}"
     if first["type"] == "missing":
         return f"{where}: is required"
     if first["type"] == "extra_forbidden":
-        return f"{where}: unknown; the fields are {', '.join(fields)}"
-    message = first["msg"].replace("Input should be", "must be")
-    return f"{where}: {message}, got {first['input']!r}" if where else message
+        return f"{where}: unknown; the fields are {', '.join(model.model_fields)}"
+    message = first["msg"]
+    for theirs, ours in WORDING.items():
+        message = message.replace(theirs, ours)
+    return f"{where}: {message}, got {first['input']!r}"
 
 
 @contextmanager
@@ -40,7 +46,7 @@ def one_line_errors(model):
     try:
         yield
     except ValidationError as error:
-        raise ValueError(f"{model.__name__}.{one_line(error, model.model_fields)}") from None
+        raise ValueError(one_line(error, model)) from None
 
 
 class Config(BaseModel):
@@ -76,7 +82,7 @@ class SAEConfig(Config):
         "the others take none"))
     tied: bool = Field(False, description="encode with the decoder's own matrix")
     subtract_b_dec: bool = Field(True, description="subtract b_dec from the input before encoding")
-    prefixes: Optional[tuple[int, ...]] = Field(None, strict=False, min_length=1, description=(
+    prefixes: Optional[tuple[int, ...]] = Field(None, strict=False, description=(
         "Matryoshka: sizes that increase up to M (default: only M)"))
     bandwidth: float = Field(1e-3, gt=0, description=(
         "jumprelu: width of the window that trains thresholds, in units of pre-activations"))
@@ -92,7 +98,7 @@ class SAEConfig(Config):
         elif self.k is not None:
             raise ValueError(f"k: the activation {self.activation} takes none, got {self.k}")
         sizes = self.prefixes
-        if sizes and (sizes[-1] != self.M or any(m >= n for m, n in zip((0, *sizes), sizes))):
+        if sizes is not None and (sizes[-1:] != (self.M,) or any(m >= n for m, n in zip((0, *sizes), sizes))):
             raise ValueError(f"prefixes: must increase from at least 1 to M = {self.M}, got {list(sizes)}")
         return self
 

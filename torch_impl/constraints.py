@@ -2,6 +2,7 @@
 
 import torch
 
+from .kernels.chunks import blocks
 from .precision import widen
 
 
@@ -25,3 +26,13 @@ def project_gradient(d_W, W):
     """d_W without its component along each row of W; all (M, D).  Clauses: TRAIN-2."""
     unit, wide = widen(directions(W), d_W)
     return (wide - (wide * unit).sum(-1, keepdim=True) * unit).to(d_W.dtype)
+
+
+@torch.no_grad()
+def rewrite(W, function, *others):
+    """W <- function(W, *others) for a function of rows, in place, block after block while each is in the cache.
+
+    W, others  (M, D)
+    """
+    for rows in blocks(*W.shape, W.device):
+        W[rows] = function(W[rows], *(other[rows] for other in others))

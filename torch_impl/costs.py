@@ -1,12 +1,13 @@
 """COST: each a number for the batch, in at least float32: a sum over a batch does not fit a half type.
 
-Prices (M,) are constants (FREQ-9). B stands for any number of leading dimensions.
+Prices (M,) are constants (FREQ-9). acts and pre (B, M) may be Entries. B stands for any number of leading dimensions.
 """
 
 import torch
 
 from .activations import step
 from .constraints import directions, row_norms
+from .entries import apply, sum_by_latent
 from .precision import widen
 
 
@@ -30,7 +31,7 @@ def reconstruction(x, recons):
 def l1(acts, W_dec, price):
     """Priced, norm-weighted L1; acts (B, M), W_dec (M, D), price (M,).  Clauses: COST-4, COST-5."""
     B = batch_size(acts)
-    return (price.detach() * row_norms(W_dec) * _per_latent(widen(acts).abs())).sum() / B
+    return (price.detach() * row_norms(W_dec) * sum_by_latent(apply(lambda a: widen(a).abs(), acts))).sum() / B
 
 
 def tanh(acts, W_dec, price, scale):
@@ -41,8 +42,8 @@ def tanh(acts, W_dec, price, scale):
     if not scale > 0:
         raise ValueError(f"tanh_scale must be positive, got {scale}")
     B = batch_size(acts)
-    bounded = torch.tanh(scale * widen(acts).abs() * row_norms(W_dec))            # (B, M)
-    return (price.detach() * _per_latent(bounded)).sum() / B
+    bounded = apply(lambda a, norm: torch.tanh(scale * widen(a).abs() * norm), acts, row_norms(W_dec))
+    return (price.detach() * sum_by_latent(bounded)).sum() / B
 
 
 def l0(pre, theta, price, bandwidth=None, check_inputs=True):
@@ -51,8 +52,8 @@ def l0(pre, theta, price, bandwidth=None, check_inputs=True):
     Clauses: COST-7, COST-8.
     """
     B = batch_size(pre)
-    on = step(widen(pre), theta, bandwidth, check_inputs)   # (B, M)
-    return (price.detach() * _per_latent(on)).sum() / B
+    on = apply(lambda p, at: step(widen(p), at, bandwidth, check_inputs), pre, theta)
+    return (price.detach() * sum_by_latent(on)).sum() / B
 
 
 def tie(W_enc, W_dec):
@@ -62,8 +63,3 @@ def tie(W_enc, W_dec):
     cos = (directions(W_enc) * directions(W_dec)).sum(-1)   # (M,)
     both = (row_norms(W_enc) > 0) & (row_norms(W_dec) > 0)  # (M,)
     return (1 - torch.where(both, cos, 0)).mean()           # the zero row's partner gets no gradient either
-
-
-def _per_latent(rows):
-    """Sum over the batch: (B, M) to (M,). Weighting comes after it, on M numbers instead of B·M."""
-    return rows.reshape(-1, rows.shape[-1]).sum(0)

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from .entries import apply, sum_by_latent
 from .precision import widen
 
 
@@ -13,7 +14,8 @@ def firing_counts(acts):
     A float32 total stops counting at 2^24: add up a large data set in float64.
     Clauses: FREQ-1.
     """
-    return (acts != 0).reshape(-1, acts.shape[-1]).sum(0).to(widen(acts).dtype)
+    counts = sum_by_latent(apply(lambda a: a != 0, acts))
+    return counts.to(torch.promote_types(acts.dtype, torch.float32))
 
 
 def frequency(counts, samples):

@@ -1,9 +1,13 @@
 """What a run tells while it trains: metrics.jsonl for programs, a progress bar for people."""
 
 import json
-from pathlib import Path
 
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .atomic import replace_file
+from .frequency import firing_counts
 
 
 @torch.no_grad()
@@ -19,12 +23,12 @@ def measure(passed, rate):
         price_spent      mean price of the latents that are on in a sample; equals active unless priced
         unexplained      fraction of the batch's variance that is not reconstructed; None if it has none
     """
-    on = (passed.acts != 0).to(passed.price.dtype)
+    counts = firing_counts(passed.acts)                     # (M,)
     variance = ((passed.x - passed.x.mean(0)) ** 2).sum()
     numbers = {name: torch.as_tensor(term) for name, term in passed.terms.items()} | {
-        "active": on.sum(-1).mean(),
+        "active": counts.sum() / len(passed.x),
         "dead": passed.dead.sum(),
-        "price_spent": (on @ passed.price).mean(),
+        "price_spent": (counts @ passed.price) / len(passed.x),
         "unexplained": ((passed.x - passed.recon) ** 2).sum() / variance,
     }
     numbers = {name: number.item() for name, number in numbers.items()} | {"learning_rate": rate}
@@ -40,24 +44,22 @@ def append(path, steps_done, numbers):
 def cut(path, steps_done):
     """Drop what metrics.jsonl says about steps after the checkpoint that a run resumes from.
 
+    path  Path; no such file is nothing to cut
     A crash can leave half a line at the end; it is dropped too.
     """
-    path = Path(path)
     if not path.exists():
         return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n") or json.loads(line)["step"] > steps_done:
-            break
-        kept.append(line)
-    path.write_text("".join(kept), encoding="utf-8")
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    try:
+        kept = "".join(line for line in lines
+                       if line.endswith("\n") and json.loads(line)["step"] <= steps_done)
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path}: holds a line that is not of this run") from None
+    replace_file(path, lambda unfinished: unfinished.write_text(kept, encoding="utf-8"))
 
 
 def progress_bar(shown):
     """A rich progress bar on stderr, with room for one line of numbers; `shown` False: silent."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     return Progress(TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                     TextColumn("{task.fields[numbers]}"), console=Console(stderr=True), disable=not shown)
 

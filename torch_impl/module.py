@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from . import sparse_autoencoder
 from .autoencoder import decode, encode
 from .config import BATCH_RULES
 from .initialization import initial_parameters
@@ -92,6 +93,23 @@ class SparseAutoencoder(nn.Module):
         raises  ValueError that names the argument
         """
         return self._encode(x, check_inputs)[1]
+
+    def encode_sparse(self, x, check_inputs=True):
+        """Samples to the activations that are not 0, with no dense (B, M) beyond a chunk of samples.
+
+        x             as for `encode`, and so are the errors
+        returns values (B, K), indices (B, K) int64: the latents that are on in each sample; K is the largest
+                number of them in a sample, and a sample with fewer fills up with value 0 at latent 0.
+                Scattered into zeros (adding, for the fill) they are what `encode` returns
+        """
+        return tuple(found.view(*x.shape[:-1], -1) for found in self.entries(x, check_inputs).padded())
+
+    def entries(self, x, check_inputs=True):
+        """The same as `entries.Entries`, without fill; B counts all samples of x."""
+        x = x.to(self.W_dec.dtype)
+        _, acts = sparse_autoencoder.encode(x, self.parameters_by_name(), self.mapping, self.price,
+                                            self._inference_threshold(check_inputs), check_inputs)
+        return acts.nonzero()
 
     def decode(self, acts):
         """Activations (B, M) to the reconstruction (B, D) by all latents."""

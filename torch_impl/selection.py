@@ -7,6 +7,7 @@ a row, and a pre-activation that was not chosen gets exactly zero gradient (ACT-
 import torch
 
 from .activations import refuse
+from .kernels.select import largest
 from .precision import widen
 
 
@@ -15,14 +16,14 @@ def topk(pre, k):
 
     Clauses: ACT-4, ACT-5, ACT-6.
     """
-    index = _largest(pre, _whole(k, pre.shape[-1]), floor=0)                      # (B, k)
+    index = largest(pre, whole(k, pre.shape[-1]), floor=0)                      # (B, k)
     return _place(pre, index, pre.gather(-1, index).relu())
 
 
 def batch_topk(pre, k):
     """The k·B largest positive entries of the batch, else 0; pre and result (B, M).  Clauses: ACT-12."""
     M = pre.shape[-1]
-    k, rows = _whole(k, M), pre.numel() // M
+    k, rows = whole(k, M), pre.numel() // M
     if rows == 0:
         return pre.clone()
     return topk(pre.flatten(), k * rows).view_as(pre)
@@ -33,7 +34,7 @@ def abs_topk(pre, k):
 
     Clauses: ACT-13.
     """
-    index = _largest(pre.abs(), _whole(k, pre.shape[-1]), floor=0)                # (B, k)
+    index = largest(pre.abs(), whole(k, pre.shape[-1]), floor=0)                # (B, k)
     kept = pre.gather(-1, index)
     return _place(pre, index, torch.where(kept != 0, kept, 0))                   # a chosen 0 gets no gradient
 
@@ -55,20 +56,20 @@ def budget_topk(pre, k, price, dec_norm, check_inputs=True):
 
     Clauses: ACT-14 to ACT-17, ACT-20.
     """
-    return _buy(pre, _whole(k, pre.shape[-1]), _value(pre, price, dec_norm, check_inputs), price)
+    return _buy(pre, whole(k, pre.shape[-1]), budget_value(pre, price, dec_norm, check_inputs), price)
 
 
 def batch_budget_topk(pre, k, price, dec_norm, check_inputs=True):
     """The batch buys with one budget of k·B; arguments as for `budget_topk`.  Clauses: ACT-18."""
     M = pre.shape[-1]
-    k, rows = _whole(k, M), pre.numel() // M
-    value = _value(pre, price, dec_norm, check_inputs)
+    k, rows = whole(k, M), pre.numel() // M
+    value = budget_value(pre, price, dec_norm, check_inputs)
     if rows == 0:
         return pre.clone()
     return _buy(pre.flatten(), k * rows, value.flatten(), price).view_as(pre)
 
 
-def _whole(k, M):
+def whole(k, M):
     """k as an int, or the reason why it is none (ACT-6)."""
     if k is None or not (1 <= k <= M and k == int(k)):
         raise ValueError(f"k must be a whole number from 1 to M = {M}, got {k}")
@@ -81,45 +82,31 @@ def _place(pre, index, kept):
 
 
 @torch.no_grad()
-def _largest(value, k, floor):
-    """Indices (.., k) of the k largest of each row (.., n), in no order; ties go to the lowest index.
-
-    torch.topk breaks ties as it likes. It matters only in rows whose k-th and next value are equal, and only
-    above `floor` (at or below it the caller keeps nothing). Those rows, few or none, are chosen anew; finding
-    them waits for the device.
-    """
-    best = value.topk(min(k + 1, value.shape[-1]))
-    last = best.values[..., k - 1]                          # (..)
-    tied = (best.values[..., k:] == last.unsqueeze(-1)).any(-1) & (last > floor)
-    index = best.indices[..., :k]
-    index[tied] = _first_largest(value[tied], last[tied].unsqueeze(-1), k)
-    return index
-
-
-def _first_largest(value, last, k):
-    """Indices (rows, k) of all above the k-th value, filled up with the first that equal it."""
-    above, level = value > last, value == last              # (rows, n)
-    room = k - above.sum(-1, keepdim=True)                  # (rows, 1)
-    chosen = above | level & (level.cumsum(-1, dtype=torch.int32) <= room)
-    return chosen.nonzero()[:, 1].view(-1, k)
-
-
-@torch.no_grad()
-def _value(pre, price, dec_norm, check_inputs):
+def budget_value(pre, price, dec_norm, check_inputs):
     """Density (B, M) of the positive entries; -1, below every density, for the silent ones."""
     if check_inputs:
         refuse(price < 1, "price must be at least 1")
     return torch.where(pre > 0, density(pre, price, dec_norm), -1)
 
 
-def _buy(pre, budget, value, price):
-    """Keep of each row (.., n) the longest prefix by value whose prices sum to at most `budget`.
+def affordable(value, price, budget):
+    """Which of the candidates are bought: the longest prefix by value whose prices sum to at most `budget`.
 
-    A price is at least 1, so no more than `budget` entries need ranking. In the batch rule n is B·M.
+    value, price  (.., k)  of each candidate; ties go to the first
+    returns (.., k) bool
+
     Float64 sums float32 prices exactly, in whatever order a device adds them.
     """
-    index = _largest(value, budget, floor=-1).sort(dim=-1).values                 # (.., k), lowest first
-    ranking = value.gather(-1, index).sort(dim=-1, descending=True, stable=True).indices
-    index = index.gather(-1, ranking)                       # best first, ties by index
-    fits = price.detach().double()[index % len(price)].cumsum(-1) <= budget
+    ranking = value.sort(dim=-1, descending=True, stable=True).indices
+    fits = price.detach().double().gather(-1, ranking).cumsum(-1) <= budget
+    return torch.zeros_like(fits).scatter(-1, ranking, fits)
+
+
+def _buy(pre, budget, value, price):
+    """Keep of each row (.., n) what it can afford, 0 elsewhere.
+
+    A price is at least 1, so no more than `budget` entries need ranking. In the batch rule n is B·M.
+    """
+    index = largest(value, budget, floor=-1).sort(dim=-1).values                  # (.., k), lowest first
+    fits = affordable(value.gather(-1, index), price[index % len(price)], budget)
     return _place(pre, index, torch.where(fits, pre.gather(-1, index).relu(), 0))

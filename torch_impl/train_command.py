@@ -3,6 +3,7 @@
 import inspect
 import sys
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Literal, Optional, get_args, get_origin
 
 import typer
@@ -14,7 +15,7 @@ ABOUT = """Train an SAE on activations in a .npy or .safetensors file of shape (
 
 The file is read piece by piece and may be larger than memory. The run folder gets config.json,
 sae.safetensors, the trainer's state and metrics.jsonl. A run that was stopped goes on with --resume as if it
-had never been. Unless given, M is 8 times D and k is 32 (for a small M, a quarter of it).
+had never been. Unless given, M is 8 times D and k is 32 (for a small D, a quarter of it).
 
 [bold]Examples[/bold]
 
@@ -52,10 +53,11 @@ def train(data, out, config, tensor, device, resume, **options):
     source, device = open_activations(data, tensor), choose_device(device)
     if resume:
         trainer = Trainer.resume(out, device)
-        refuse_changes(given, trainer)
+        refuse_changes(given, trainer, config, options)
     else:
-        sae_config = SAEConfig(**complete(given["sae"], source.D))
-        trainer = Trainer.start(sae_config, TrainingConfig(**given["training"]), source, device)
+        sae_config = build(SAEConfig, complete(given["sae"], source.D), config, options)
+        training = build(TrainingConfig, given["training"], config, options)
+        trainer = Trainer.start(sae_config, training, source, device)
         note_what_is_missing(trainer)
     trainer.fit(source, out)
     say(f"{trainer.steps_done} steps done: load_sae reads the SAE in {out}, metrics.jsonl tells how it went")
@@ -63,9 +65,11 @@ def train(data, out, config, tensor, device, resume, **options):
 
 def complete(sae, D):
     """What was asked of the SAE, with D from the data and a size and sparsity to begin with."""
+    if sae.get("D", D) != D:
+        raise ValueError(f"SAEConfig.D: the data has D = {D}, got {sae['D']}")
     M = sae.get("M", 8 * D)
     chooses = sae.get("activation", SAEConfig.model_fields["activation"].default) in CHOOSING_RULES
-    k = {"k": max(1, min(32, M // 4))} if chooses and isinstance(M, int) else {}
+    k = {"k": max(1, min(32, D // 4))} if chooses else {}
     return {"D": D, "M": M, **k, **sae}
 
 
@@ -79,10 +83,20 @@ def note_what_is_missing(trainer):
             + (" or --l0-coefficient" if activation == "jumprelu" else ""))
 
 
-def refuse_changes(given, trainer):
+def build(model, values, file, options):
+    """A configuration; a mistake in what `file` (a path or None) says, and not an option, names the file too."""
+    try:
+        return model(**values)
+    except ValueError as error:
+        field = str(error).partition(":")[0].split(".")[1]  # of "SAEConfig.prefixes.0: must be ..."
+        by_file = file is not None and options.get(field) is None
+        raise ValueError(f"{file}: {error}" if by_file else str(error)) from None
+
+
+def refuse_changes(given, trainer, file, options):
     """A resumed run keeps its configuration; asking for another is an error, not ignored."""
     for table, config in (("sae", trainer.sae.config), ("training", trainer.training)):
-        wanted = type(config)(**config.model_dump() | given[table])
+        wanted = build(type(config), config.model_dump() | given[table], file, options)
         for name in given[table]:
             if getattr(wanted, name) != getattr(config, name):
                 raise ValueError(f"{type(config).__name__}.{name}: the run to resume has "
@@ -98,7 +112,7 @@ def read_toml(path):
     with open(path, "rb") as file:
         try:
             content = tomllib.load(file)
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:                         # TOMLDecodeError, and bytes that are not UTF-8
             raise ValueError(f"{path}: not TOML ({error})") from None
     tables = {"sae": {}, "training": {}}
     for name, table in content.items():
@@ -116,7 +130,7 @@ def choose_device(name):
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:         # torch's ways of saying that there is none
-        raise ValueError(f"device: {name} cannot be used here ({str(error).splitlines()[0]})") from None
+        raise ValueError(f"device: {name} cannot be used here ({shorten(str(error), 60)})") from None
     return name
 
 

@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import torch
 
-from . import checkpoint, run
-from .autoencoder import decode, encode
+from . import autoencoder, checkpoint, run, sparse_autoencoder
+from .autoencoder import check_finite
 from .config import BATCH_RULES, config_mapping
-from .constraints import normalize_rows, project_gradient, row_norms
-from .frequency import running_mean, running_price
+from .constraints import normalize_rows, project_gradient, rewrite, row_norms
+from .entries import Entries, apply
+from .frequency import running_frequency, running_mean, running_price
 from .inference import running_threshold
+from .kept import KeptGradient
 from .module import HALF, SparseAutoencoder
 from .objective import objective
 from .selection import density
@@ -32,7 +34,7 @@ class Passed(NamedTuple):
     """One batch's way through the SAE, before anything is changed."""
 
     x: torch.Tensor                # (B, D)
-    acts: torch.Tensor             # (B, M)
+    acts: torch.Tensor             # (B, M), or Entries where the step was sparse
     recon: torch.Tensor            # (B, D)
     price: torch.Tensor            # (M,)
     tokens: torch.Tensor           # (M,)  samples since each latent fired, this batch counted
@@ -48,18 +50,22 @@ class Trainer:
         sae         SparseAutoencoder, in float32 or float64, on the device where it is to be trained
         training    TrainingConfig
         moments, steps_done  what an earlier Trainer left behind (see `resume`)
-        raises  ValueError for half-precision parameters or a training that does not fit the architecture
+        raises  ValueError for half-precision parameters, numbers that are not finite, or a training that does
+                not fit the architecture
         """
         for name, param in sae.named_parameters():
             if param.dtype in HALF:
                 raise ValueError(f"{name} is {param.dtype}, expected float32 or float64 "
                                  "(precision='bfloat16' is about the encoder's product, not the parameters)")
+        check_finite(sae.state_dict())                      # a NaN below a threshold would never reach the loss
         self.sae, self.training, self.steps_done, self.run_folder = sae, training, steps_done, None
+        self.kept = None                                    # gradients' buffers, from the first sparse step on
         self.config = config_mapping(sae.config, training)  # what the functions read
         self.optimizer = torch.optim.Adam(sae.parameters(), lr=training.learning_rate, betas=(0.9, 0.999),
                                           eps=1e-8, fused=sae.W_dec.device.type in ("cpu", "cuda"))
         if moments is not None:
             self._set_moments(moments)
+        self._set_price()
 
     @classmethod
     def start(cls, sae_config, training, data, device=None):
@@ -128,25 +134,55 @@ class Trainer:
             raise ValueError(f"all {step} steps are done")
         if x.shape[-1:] != (sae.config.D,) or x.ndim < 2 or x.numel() == 0:
             raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, {sae.config.D}), B at least 1")
-        params, x, price = sae.parameters_by_name(), x.to(sae.W_dec), sae.price.clone()
-        half = self.training.precision == "bfloat16"
-        with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
-            _, pre, acts = encode(x, params, config, price, check_inputs=False)
-        recons = decode(acts, params, config["prefixes"])
+        x, price = x.reshape(-1, sae.config.D).to(sae.W_dec), sae.price.clone()
+        params, (pre, acts, recons) = sae.parameters_by_name(), self._through(x, price)
         tokens = count_tokens(sae.tokens_since_fired, acts)
         dead = is_dead(tokens, config["dead_after"])        # [TRAIN-14] this batch counted
         terms = objective(x, params, config, pre, acts, recons, price, dead, sparsity_warmth(step, config))
         return Passed(x, acts.detach(), recons[-1].detach(), price, tokens, dead, terms)
 
+    def _through(self, x, price):
+        """pre, acts, recons of x (B, D): sparse where few latents are on, else dense."""
+        params, config = self.sae.parameters_by_name(), self.config
+        half = self.training.precision == "bfloat16"
+        with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
+            if is_sparse := sparse_autoencoder.is_sparse(config, self._share_on):
+                pre, acts = sparse_autoencoder.encode(x, params, config, price, check_inputs=False, kept=self._begin())
+            else:
+                _, pre, acts = autoencoder.encode(x, params, config, price, check_inputs=False)
+        way_back = sparse_autoencoder if is_sparse else autoencoder
+        return pre, acts, way_back.decode(acts, params, config["prefixes"])
+
+    def _share_on(self):
+        """Mean share of latents that were on in earlier batches, None before the first."""
+        batches = int(self.sae.frequency_batches)
+        if not batches:
+            return None
+        return float(running_frequency(self.sae.frequency_mean, batches, self.config["frequency_decay"]).mean())
+
+    def _begin(self):
+        """The weights' kept gradients, ready for a new step."""
+        if self.kept is None:
+            self.kept = {name: KeptGradient(param) for name, param in self.sae.named_parameters() if param.ndim == 2}
+        for kept in self.kept.values():
+            kept.begin()
+        return self.kept
+
     def _gradients(self, passed):
         """{parameter name: gradient}, checked, projected and clipped."""
-        params = self.sae.parameters_by_name()
-        found = torch.autograd.grad(passed.terms["total"], list(params.values()), materialize_grads=True)
-        grads = dict(zip(params, found))
+        params, grads = self.sae.parameters_by_name(), {}
+        found = torch.autograd.grad(passed.terms["total"], list(params.values()), allow_unused=True)
+        kept = passed.acts.kept if isinstance(passed.acts, Entries) else {}
+        for (name, param), grad in zip(params.items(), found):
+            if name in kept:                                # what autograd found comes on top: costs on the weight
+                collected = kept[name].finish()
+                grads[name] = collected if grad is None else collected.add_(grad)
+            else:
+                grads[name] = torch.zeros_like(param) if grad is None else grad
         self._refuse_divergence(passed, grads)
+        rewrite(grads["W_dec"], project_gradient, params["W_dec"])
         with torch.no_grad():
-            grads["W_dec"] = project_gradient(grads["W_dec"], params["W_dec"])
-            return clip_gradients(grads, self.config["max_grad_norm"])
+            return clip_gradients(grads, self.config["max_grad_norm"], in_place=True)
 
     @torch.no_grad()
     def _refuse_divergence(self, passed, grads):
@@ -163,13 +199,13 @@ class Trainer:
 
     @torch.no_grad()
     def _kept(self, passed):
-        """What running_threshold follows, (B, M); None where the activation needs no threshold."""
-        activation = self.sae.config.activation
+        """What running_threshold follows; None where the activation needs no threshold."""
+        activation, kept = self.sae.config.activation, passed.acts
         if activation not in BATCH_RULES:
             return None
-        if activation == "batch_topk":
-            return passed.acts
-        return density(passed.acts, passed.price, row_norms(self.sae.W_dec))
+        if activation == "batch_budget_topk":
+            kept = apply(density, kept, passed.price, row_norms(self.sae.W_dec))
+        return kept.values if isinstance(kept, Entries) else kept
 
     @torch.no_grad()
     def _move(self, grads):
@@ -178,21 +214,31 @@ class Trainer:
         self.optimizer.param_groups[0]["lr"] = learning_rate(self.steps_done, self.config)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.sae.W_dec.copy_(normalize_rows(self.sae.W_dec))
+        rewrite(self.sae.W_dec, normalize_rows)
 
     @torch.no_grad()
     def _count(self, passed, kept):
-        """Counters, frequency, the next batch's price and the threshold, from this batch."""
+        """Counters, frequency, price and threshold, from this batch."""
         sae, config = self.sae, self.config
         sae.tokens_since_fired.copy_(passed.tokens)
-        decay, batches = config["frequency_decay"], int(sae.frequency_batches)
-        mean, batches = running_mean(sae.frequency_mean, batches, passed.acts, decay)
+        mean, batches = running_mean(sae.frequency_mean, sae.frequency_batches, passed.acts,
+                                     config["frequency_decay"])
         sae.frequency_mean.copy_(mean)
-        sae.frequency_batches.fill_(batches)
-        if config["priced"]:
-            sae.price.copy_(running_price(mean, batches, decay, sae.config.D, config["min_frequency"]))
+        sae.frequency_batches.copy_(batches)
+        self._set_price()
         if kept is not None:
             threshold, seen = running_threshold(sae.threshold, sae.threshold_seen, kept,
                                                 config["threshold_decay"])
             sae.threshold.copy_(threshold)
             sae.threshold_seen.copy_(seen)
+
+    @torch.no_grad()
+    def _set_price(self):
+        """What the next batch will pay, from the batches before it."""
+        sae, config = self.sae, self.config
+        if not config["priced"]:
+            sae.price.fill_(1)
+            return
+        batches = int(sae.frequency_batches)
+        sae.price.copy_(running_price(sae.frequency_mean, batches, config["frequency_decay"], sae.config.D,
+                                      config["min_frequency"]))

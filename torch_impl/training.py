@@ -2,6 +2,7 @@
 
 import torch
 
+from .frequency import firing_counts
 from .precision import widen
 
 
@@ -24,8 +25,8 @@ def sparsity_warmth(step, config):
 @torch.no_grad()
 def count_tokens(tokens_since_fired, acts):
     """Samples since each latent fired; tokens_since_fired and result (M,), acts (B, M).  Clauses: TRAIN-9."""
-    rows = acts.reshape(-1, acts.shape[-1])                 # (B, M)
-    return torch.where((rows != 0).any(0), 0, tokens_since_fired + len(rows))
+    samples = acts.numel() // acts.shape[-1]
+    return torch.where(firing_counts(acts) > 0, 0, tokens_since_fired + samples)
 
 
 def is_dead(tokens_since_fired, dead_after):
@@ -34,16 +35,19 @@ def is_dead(tokens_since_fired, dead_after):
 
 
 @torch.no_grad()
-def clip_gradients(grads, max_grad_norm):
+def clip_gradients(grads, max_grad_norm, in_place=False):
     """All gradients {name: tensor} scaled to a joint norm of at most max_grad_norm; None leaves them.
 
+    in_place  True: the given tensors, of at least float32, are scaled and returned
     A factor of exactly 1 leaves small ones untouched without asking the device.  Clauses: TRAIN-11.
     """
     if max_grad_norm is None or not grads:
         return grads
-    norm = torch.stack([widen(grad).square().sum() for grad in grads.values()]).sum().sqrt()
+    norms = [torch.linalg.vector_norm(widen(grad)) for grad in grads.values()]
+    norm = torch.linalg.vector_norm(torch.stack(norms))
     factor = torch.where(norm <= max_grad_norm, 1, max_grad_norm / norm)
-    return {name: (widen(grad) * factor).to(grad.dtype) for name, grad in grads.items()}
+    return {name: torch.mul(widen(grad), factor, out=grad if in_place else None).to(grad.dtype)
+            for name, grad in grads.items()}
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import torch
 
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
 from sae_spec.torch_impl import activations, autoencoder, auxiliary, constraints, costs, frequency, gated
-from sae_spec.torch_impl import inference, initialization, objective, selection, training
+from sae_spec.torch_impl import inference, initialization, kernels, objective, selection, sparse_autoencoder, training
 from sae_spec.torch_impl.precision import widen
 
 NAME, VERSION, DTYPES = "torch_impl", "0.1.0", ["float64", "float32", "float16", "bfloat16"]
@@ -23,7 +23,12 @@ def run(operation, config, inputs, dtype):
     if operation not in RUN:
         raise NotImplementedError(operation)
     outputs = RUN[operation](config, tensors(inputs, getattr(torch, dtype)))
-    return {name: torch.as_tensor(value).detach().double().cpu().numpy() for name, value in outputs.items()}
+    return {name: as_numpy(value) for name, value in outputs.items()}
+
+
+def as_numpy(value):
+    value = value if torch.is_tensor(value) else torch.tensor(value, dtype=torch.float64)
+    return value.detach().double().cpu().numpy()
 
 
 def tensors(inputs, dtype):
@@ -85,16 +90,35 @@ def running_threshold(config, i):
     return {"threshold": threshold, "seen": seen}
 
 
+def forward(config, i, params):
+    """pre, acts, recons: dense, or with SAE_SPEC_KERNELS=torch or interpreter pre and acts as Entries."""
+    given = i["x"], params, config, i.get("price"), i.get("inference_threshold")
+    if kernels.forced() in ("", "dense"):
+        _, pre, acts = autoencoder.encode(*given)
+        return pre, acts, autoencoder.decode(acts, params, config.get("prefixes"))
+    pre, acts = sparse_autoencoder.encode(*given)
+    return pre, acts, sparse_autoencoder.decode(acts, params, config.get("prefixes"))
+
+
+def forward_dense(config, i, params):
+    """{"pre", "acts", "recons"} as tensors, whichever way they were computed."""
+    pre, acts, recons = forward(config, i, params)
+    if not torch.is_tensor(acts):
+        everywhere = {"activation": "abs_topk", "k": len(params["W_dec"])}      # chooses every place
+        pre, _, _ = forward(config | everywhere, i, params)
+        pre, acts = (entries.dense().view(*i["x"].shape[:-1], -1) for entries in (pre, acts))
+        recons = recons.view(-1, *i["x"].shape)
+    return {"pre": pre, "acts": acts, "recons": recons}
+
+
 def encode(config, i):
-    _, pre, acts = autoencoder.encode(i["x"], params_of(i), config, i.get("price"), i.get("inference_threshold"))
-    return {"pre": pre, "acts": acts}
+    found = forward_dense(config, i, params_of(i))
+    return {"pre": found["pre"], "acts": found["acts"]}
 
 
 def backward(config, i):
     learned = leaves(i, ("x", *PARAMETERS))
-    params = params_of(i)
-    _, pre, acts = autoencoder.encode(i["x"], params, config, i.get("price"))
-    outputs = {"pre": pre, "acts": acts, "recons": autoencoder.decode(acts, params, config.get("prefixes"))}
+    outputs = forward_dense(config, i, params_of(i))
     given = [name for name in outputs if f"d_{name}" in i]
     return gradients([outputs[name] for name in given], [i[f"d_{name}"] for name in given], learned)
 
@@ -124,8 +148,7 @@ def cost_backward(config, i):
 def run_objective(config, i):
     learned = leaves(i, PARAMETERS)
     params, dead = params_of(i), i["dead"] != 0
-    _, pre, acts = autoencoder.encode(i["x"], params, config, i["price"])
-    recons = autoencoder.decode(acts, params, config.get("prefixes"))
+    pre, acts, recons = forward(config, i, params)
     terms = objective.objective(i["x"], params, config, pre, acts, recons, i["price"], dead, config.get("warmth", 1.0))
     return terms | gradients([terms["total"]], [torch.ones_like(terms["total"])], learned)
 

@@ -1,1 +1,318 @@
-"""Mutants of the area."""
+"""Mutants of SAE."""
+
+import numpy as np
+
+from sae_spec.reference import autoencoder
+from sae_spec.reference.activations import relu
+from sae_spec.reference.constraints import normalize_rows
+from sae_spec.reference.selection import topk
+from sae_spec.spec_tests.mutants import mutant
+
+# ---------------------------------------------------------------- encode
+
+
+@mutant("encode: b_enc left out", clause="SAE-1", target="autoencoder.encode", seen_in="BatchTopK script")
+def without_b_enc(right, x, params, *more):
+    return right(x, params | {"b_enc": 0 * params["b_enc"]}, *more)
+
+
+@mutant("encode: b_dec left out unless asked for", clause="SAE-1", target="autoencoder.encode")
+def without_b_dec(right, x, params, config, *more):
+    return right(x, params, {"subtract_b_dec": False} | config, *more)
+
+
+@mutant("encode: b_dec added", clause="SAE-1", target="autoencoder.encode")
+def b_dec_added(right, x, params, *more):
+    return right(x, params | {"b_dec": -params["b_dec"]}, *more)
+
+
+@mutant("encode: along the decoder, untied too", clause="SAE-1", target="autoencoder.encoder_weight")
+def always_tied(right, params):
+    return params["W_dec"]
+
+
+@mutant("tied: encodes along rows of norm 1", clause="SAE-2", target="autoencoder.encoder_weight")
+def tied_to_directions(right, params):
+    return params.get("W_enc", normalize_rows(params["W_dec"]))
+
+
+@mutant("tied: the other way round, encoder rows reversed", clause="SAE-2", target="autoencoder.encoder_weight")
+def tied_backwards(right, params):
+    return params.get("W_enc", -params["W_dec"])
+
+
+@mutant("encode: b_dec cannot be left out", clause="SAE-3", target="autoencoder.encode")
+def always_centred(right, x, params, config, *more):
+    return right(x, params, config | {"subtract_b_dec": True}, *more)
+
+
+@mutant("encode: an empty batch is an error", clause="SAE-4", target="autoencoder.encode")
+def at_least_one_sample(right, x, *more):
+    if x.size == 0:
+        raise ValueError("x is empty")
+    return right(x, *more)
+
+
+@mutant("encode: leading dimensions come back as one", clause="SAE-4", target="autoencoder.encode")
+def flattened(right, x, *more):
+    return right(x.reshape(-1, x.shape[-1]), *more)
+
+
+@mutant("encode: batch rules choose within the last dimensions", clause="SAE-4", target="autoencoder.activate")
+def batch_is_second_to_last(right, shared, pre, *more):
+    if pre.ndim < 3 or pre.size == 0:
+        return right(shared, pre, *more)
+    return np.stack([batch_is_second_to_last(right, s, p, *more) for s, p in zip(shared, pre)])
+
+
+@mutant("backward: thresholds sum over the first dimension only", clause="SAE-4", target="activations.jumprelu_backward",
+        seen_in="SAELens 6.54.12")
+def summed_over_first(right, d_acts, pre, theta, bandwidth):
+    d_pre, _ = right(d_acts, pre, theta, bandwidth)
+    near = np.abs(pre - theta) < bandwidth / 2
+    return d_pre, np.where(near, -theta / bandwidth * d_acts, 0.0).sum(0)
+
+
+# ---------------------------------------------------------------- decode
+
+
+@mutant("decode: b_dec left out", clause="SAE-5", target="autoencoder.decode")
+def bare_decode(right, acts, params, prefixes=None):
+    return right(acts, {"W_dec": params["W_dec"], "b_dec": 0 * params["b_dec"]}, prefixes)
+
+
+@mutant("decode: through rows of norm 1", clause="SAE-5", target="autoencoder.decode", seen_in="overcomplete 0.3.0")
+def unit_decode(right, acts, params, prefixes=None):
+    return right(acts, {"W_dec": normalize_rows(params["W_dec"]), "b_dec": params["b_dec"]}, prefixes)
+
+
+@mutant("decode: negative activations are dropped", clause="SAE-5", target="autoencoder.decode")
+def positive_decode(right, acts, *more):
+    return right(relu(acts), *more)
+
+
+@mutant("matryoshka: blocks instead of prefixes", clause="SAE-6", target="autoencoder.decode")
+def blocks(right, acts, params, prefixes=None):
+    recons = right(acts, params, prefixes)
+    shorter = np.concatenate([np.broadcast_to(params["b_dec"], recons[:1].shape), recons[:-1]])
+    return recons - shorter + params["b_dec"]
+
+
+@mutant("matryoshka: b_dec in the last prefix only", clause="SAE-6", target="autoencoder.decode")
+def b_dec_last(right, acts, params, prefixes=None):
+    recons = right(acts, params, prefixes)
+    recons[:-1] -= params["b_dec"]
+    return recons
+
+
+@mutant("matryoshka: every prefix chooses for itself", clause="SAE-6", target="objective.objective",
+        seen_in="SAELens 6.16.2")
+def separate_choices(right, x, params, config, pre, acts, recons, *more):
+    if config["activation"] == "topk" and "prefixes" in config:
+        each = [topk(pre[..., :m], min(config["k"], m)) @ params["W_dec"][:m] for m in config["prefixes"]]
+        recons = np.stack(each) + params["b_dec"]
+    return right(x, params, config, pre, acts, recons, *more)
+
+
+@mutant("prefixes: M is appended where it is missing", clause="SAE-7", target="autoencoder.decode",
+        seen_in="SAELens 6.54.12")
+def completed(right, acts, params, prefixes=None):
+    M = len(params["W_dec"])
+    return right(acts, params, prefixes + [M] if prefixes and prefixes[-1] < M else prefixes)
+
+
+@mutant("prefixes: sorted first", clause="SAE-7", target="autoencoder.decode")
+def tidied(right, acts, params, prefixes=None):
+    return right(acts, params, sorted(set(prefixes)) if prefixes else None)
+
+
+@mutant("prefixes: an empty one is allowed", clause="SAE-7", target="autoencoder.decode")
+def from_zero(right, acts, params, prefixes=None):
+    if prefixes and prefixes[0] == 0 and len(prefixes) > 1:
+        rest = right(acts, params, prefixes[1:])
+        return np.concatenate([np.broadcast_to(params["b_dec"], rest[:1].shape), rest])
+    return right(acts, params, prefixes)
+
+
+@mutant("prefixes: cut off at M", clause="SAE-7", target="autoencoder.decode")
+def cut_off(right, acts, params, prefixes=None):
+    return right(acts, params, prefixes and [min(m, len(params["W_dec"])) for m in prefixes])
+
+
+# ---------------------------------------------------------------- backward
+
+
+@mutant("backward: nothing through pre", clause="SAE-8", target="autoencoder.backward", seen_in="sparsify 1.3.3")
+def pre_dropped(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
+    return right(x, params, config, shared, pre, acts, 0 * d_pre, d_acts, d_recons)
+
+
+@mutant("backward: nothing through acts", clause="SAE-8", target="autoencoder.backward")
+def acts_dropped(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
+    return right(x, params, config, shared, pre, acts, d_pre, 0 * d_acts, d_recons)
+
+
+@mutant("backward: only the last prefix's reconstruction", clause="SAE-8", target="autoencoder.decode_backward")
+def last_prefix(right, d_recons, acts, params, prefixes=None):
+    last = np.zeros_like(d_recons)
+    last[-1] = d_recons[-1]
+    return right(last, acts, params, prefixes)
+
+
+@mutant("backward: the decoder tells silent latents nothing", clause="SAE-8", target="autoencoder.decode_backward",
+        seen_in="Language-Model-SAEs")
+def deaf_to_silent(right, d_recons, acts, params, prefixes=None):
+    d_acts, d_W_dec, d_b_dec = right(d_recons, acts, params, prefixes)
+    return np.where(acts != 0, d_acts, 0.0), d_W_dec, d_b_dec
+
+
+@mutant("backward: pre listens only where the latent is on", clause="SAE-8", target="autoencoder.backward")
+def pre_masked(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
+    return right(x, params, config, shared, pre, acts, np.where(acts != 0, d_pre, 0.0), d_acts, d_recons)
+
+
+@mutant("backward: x gets no gradient", clause="SAE-8", target="autoencoder.backward")
+def x_is_data(right, *arguments):
+    grads = right(*arguments)
+    return grads | {"x": 0 * grads["x"]}
+
+
+@mutant("tied: the encoder's gradient is lost", clause="SAE-9", target="autoencoder.backward")
+def decoder_path_only(right, x, params, *more):
+    as_untied = right(x, {"W_enc": params["W_dec"]} | params, *more)
+    return as_untied if "W_enc" in params else {name: grad for name, grad in as_untied.items() if name != "W_enc"}
+
+
+@mutant("tied: the decoder's gradient is lost", clause="SAE-9", target="autoencoder.backward")
+def encoder_path_only(right, x, params, *more):
+    as_untied = right(x, {"W_enc": params["W_dec"]} | params, *more)
+    return as_untied if "W_enc" in params else as_untied | {"W_dec": as_untied["W_enc"]}
+
+
+@mutant("tied: the two gradients are averaged", clause="SAE-9", target="autoencoder.backward")
+def averaged_paths(right, x, params, *more):
+    grads = right(x, params, *more)
+    return grads if "W_enc" in params else grads | {"W_dec": grads["W_dec"] / 2}
+
+
+@mutant("b_dec: the encoder's use has no gradient", clause="SAE-10", target="autoencoder.backward")
+def encoder_forgets_b_dec(right, x, params, config, *more):
+    grads = right(x, params, config, *more)
+    return grads | {"b_dec": more[-1].reshape(-1, params["b_dec"].size).sum(0)}
+
+
+@mutant("b_dec: the decoder's use has no gradient", clause="SAE-10", target="autoencoder.decode_backward")
+def decoder_forgets_b_dec(right, *arguments):
+    d_acts, d_W_dec, d_b_dec = right(*arguments)
+    return d_acts, d_W_dec, 0 * d_b_dec
+
+
+@mutant("b_dec: left out of the encoder, it still gets the encoder's gradient", clause="SAE-10",
+        target="autoencoder.backward")
+def left_out_and_still_there(right, x, params, config, *more):
+    grads = right(x, params, config, *more)
+    return grads | {"b_dec": right(x, params, config | {"subtract_b_dec": True}, *more)["b_dec"]}
+
+
+# ---------------------------------------------------------------- check
+
+
+def shapes_only(right, x, params):
+    return right(np.zeros(x.shape), {name: np.zeros(np.shape(array)) for name, array in params.items()})
+
+
+@mutant("check: nothing need be finite", clause="SAE-11", target="autoencoder.check")
+def not_checked(right, x, params):
+    return shapes_only(right, x, params)
+
+
+@mutant("check: infinity is let through", clause="SAE-11", target="autoencoder.check")
+def nan_only(right, x, params):
+    tame = lambda array: np.where(np.isinf(array), 0.0, array)
+    return right(tame(x), {name: tame(array) for name, array in params.items()})
+
+
+@mutant("check: parameters are trusted", clause="SAE-11", target="autoencoder.check")
+def x_only(right, x, params):
+    return right(x, {name: np.zeros(np.shape(array)) for name, array in params.items()})
+
+
+@mutant("check: x is trusted", clause="SAE-11", target="autoencoder.check")
+def params_only(right, x, params):
+    return right(np.zeros(x.shape), params)
+
+
+@mutant("check: numbers that are not finite become 0", clause="SAE-11", target="autoencoder.encode")
+def zeroed(right, x, params, *more):
+    tame = lambda array: np.nan_to_num(array, posinf=0.0, neginf=0.0)
+    return right(tame(x), {name: tame(array) for name, array in params.items()}, *more)
+
+
+@mutant("check: the error does not say which array", clause="SAE-11", target="autoencoder.check")
+def anonymous(right, x, params):
+    try:
+        right(x, params)
+    except ValueError:
+        raise ValueError("bad input") from None
+
+
+@mutant("check: shapes may broadcast", clause="SAE-12", target="autoencoder.check")
+def broadcast(right, x, params):
+    if not all(np.all(np.isfinite(array)) for array in (x, *params.values())):
+        right(x, params)
+
+
+@mutant("encode: W_enc may be (D, M) as well", clause="SAE-12", target="autoencoder.encode")
+def turned_round(right, x, params, *more):
+    if "W_enc" in params and np.shape(params["W_enc"]) != params["W_dec"].shape == np.shape(params["W_enc"].T):
+        params = params | {"W_enc": params["W_enc"].T}
+    return right(x, params, *more)
+
+
+# ---------------------------------------------------------------- gated
+
+
+def usual(shared, b_enc, r_mag, b_mag):
+    return relu(np.exp(r_mag) * shared + b_mag)
+
+
+def gated_mutant(gate=lambda pre: pre > 0, magnitude=usual):
+    def wrong(right, shared, b_enc, r_mag, b_mag):
+        mag = magnitude(shared, b_enc, r_mag, b_mag)
+        return np.where(gate(shared + b_enc), mag, 0.0)
+    return wrong
+
+
+for name, wrong in {
+    "gated: open at 0": gated_mutant(lambda pre: pre >= 0),
+    "gated: always open": gated_mutant(lambda pre: pre == pre),
+    "gated: the gate multiplies the magnitude": gated_mutant(magnitude=lambda s, b, r, m: (s + b) * usual(s, b, r, m)),
+    "gated: the magnitude may be negative": gated_mutant(magnitude=lambda s, b, r, m: np.exp(r) * s + m),
+    "gated: the magnitude's bias is scaled too": gated_mutant(magnitude=lambda s, b, r, m: relu(np.exp(r) * (s + m))),
+    "gated: the magnitude starts from pre": gated_mutant(magnitude=lambda s, b, r, m: usual(s + b, b, r, m)),
+    "gated: r_mag is the scale itself": gated_mutant(magnitude=lambda s, b, r, m: relu((1 + r) * s + m)),
+}.items():
+    mutant(name, clause="SAE-13", target="gated.gated")(wrong)
+
+
+@mutant("gated: straight through the gate", clause="SAE-14", target="autoencoder.activate_backward")
+def gate_learns(right, d_acts, shared, pre, acts, params, config):
+    d_shared, d_pre, more = right(d_acts, shared, pre, acts, params, config)
+    return d_shared, d_pre + d_acts if config["activation"] == "gated" else d_pre, more
+
+
+@mutant("gated: gradient through a closed gate", clause="SAE-14", target="gated.gated_backward")
+def closed_gate_leaks(right, d_acts, shared, b_enc, r_mag, b_mag):
+    return right(d_acts, shared, np.full_like(b_enc, 1e6), r_mag, b_mag)
+
+
+@mutant("gated: r_mag's gradient lacks its exp", clause="SAE-14", target="gated.gated_backward")
+def linear_r_mag(right, d_acts, shared, b_enc, r_mag, b_mag):
+    d_shared, d_r_mag, d_b_mag = right(d_acts, shared, b_enc, r_mag, b_mag)
+    return d_shared, d_r_mag / np.exp(r_mag), d_b_mag
+
+
+@mutant("gated: the magnitude's bias counts in r_mag's gradient", clause="SAE-14", target="gated.gated_backward")
+def scaled_bias(right, d_acts, shared, b_enc, r_mag, b_mag):
+    d_shared, d_r_mag, d_b_mag = right(d_acts, shared, b_enc, r_mag, b_mag)
+    return d_shared, d_r_mag + d_b_mag * b_mag, d_b_mag

@@ -1,8 +1,10 @@
 """The encoder's dense product: the floor of every exact step, and the only place that computes it."""
 
+import torch
 import torch.nn.functional as F
 
 from ..precision import widen
+from .chunks import rows_at_once
 
 
 def product(x, W):
@@ -13,3 +15,32 @@ def product(x, W):
     Under torch.autocast the multiplication runs in autocast's dtype; what follows is float32 again.
     """
     return widen(F.linear(*widen(x, W)))
+
+
+@torch.no_grad()
+def products(x, W, b=None):
+    """x @ W.T + b a chunk of rows at a time: (first row, chunk (rows, M)), as `product` would give it.
+
+    x (B, D), W (M, D), b (M,) or None
+
+    A chunk is overwritten by the next: fresh memory for each would cost as much as reading it.
+    """
+    wide, W, *b = widen(x, W, *([] if b is None else [b]))
+    step = rows_at_once(len(x), len(W), x.device)
+    half = torch.is_autocast_enabled(x.device.type)
+    if half:
+        dtype = torch.get_autocast_dtype(x.device.type)
+        x, W = x.to(dtype), W.to(dtype)
+        rough = W.new_empty(step, len(W))
+    else:
+        x = wide
+    pre = wide.new_empty(step, len(W))
+    for first in range(0, len(x), step):
+        chunk = pre[: len(x) - first]
+        part = rough[: len(chunk)] if half else chunk
+        torch.mm(x[first : first + step], W.T, out=part)
+        if b:
+            torch.add(part, b[0], out=chunk)
+        elif half:
+            chunk.copy_(part)
+        yield first, chunk

@@ -1,0 +1,89 @@
+"""What the Triton kernels share: block sizes from the shape, the launch, and what a kernel costs at least.
+
+Block sizes follow from the shape by one rule and are never tuned at run time: the same shape gives the same
+order of additions, hence the same bits.
+"""
+
+from typing import NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+
+BYTES_PER_SECOND, FLOPS_PER_SECOND = 3e12, 67e12            # H100: memory as measured, float32 without tensor cores
+SLICE_BYTES = 32 * 2**20                                    # of an L2 cache of 50 MB (H100), 40 MB (A100)
+WIDEST, NARROWEST = 512, 64                                 # columns a program reads at once
+WARPS = 4
+
+
+class Launch(NamedTuple):
+    """A launch that was asked for on meta tensors: noted, so that it can be compiled without a GPU."""
+
+    kernel: object
+    args: tuple
+    constants: dict
+    warps: int
+
+
+class Floor(NamedTuple):
+    """What a step cannot do without: every byte moved once, every multiplication and addition."""
+
+    bytes: int
+    flops: int
+
+    @property
+    def seconds(self):
+        """On an H100."""
+        return max(self.bytes / BYTES_PER_SECOND, self.flops / FLOPS_PER_SECOND)
+
+
+noted = []                                                  # the launches on meta tensors, oldest first
+
+
+def launch(kernel, grid, *args, warps=WARPS, **constants):
+    """Run a kernel on the device of its first argument, a tensor; tensors lie as the kernel assumes."""
+    for arg in args:
+        if isinstance(arg, torch.Tensor):
+            assert arg.is_contiguous(), f"{kernel.__name__}: a tensor of shape {tuple(arg.shape)} is not contiguous"
+            assert arg.device == args[0].device, f"{kernel.__name__}: tensors on {arg.device} and {args[0].device}"
+    if args[0].is_meta:
+        noted.append(Launch(kernel, args, constants, warps))
+        return
+    with torch.cuda.device_of(args[0]):
+        kernel[grid](*args, num_warps=warps, **constants)
+
+
+def block_width(table_rows, D, element_size):
+    """How many of D columns a program reads at once: a power of two.
+
+    Rows are gathered again and again from a table (table_rows, D). Programs that read the same columns run
+    together, so a slice of the table that fits in L2 comes from memory once. Less padding is better, too.
+    """
+    def padded(width):
+        return triton.cdiv(D, width) * width
+
+    width = min(WIDEST, triton.next_power_of_2(D))
+    while width > NARROWEST and (padded(width // 2) < padded(width) or table_rows * width * element_size > SLICE_BYTES):
+        width //= 2
+    return width
+
+
+def block_height(entries, segments, width, elements):
+    """How many entries a program reads at once: a power of two, about as many as a segment has.
+
+    elements  at most so many numbers in flight, each entry reading `width`
+    """
+    average = triton.cdiv(entries, max(segments, 1))
+    return min(triton.next_power_of_2(max(average, 1)), max(elements // width, 1))
+
+
+def wide(*tensors):
+    """The dtype in which products of these tensors are added up: at least float32."""
+    dtype = torch.float32
+    for tensor in tensors:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    return dtype
+
+
+def in_triton(dtype):
+    return {torch.float32: tl.float32, torch.float64: tl.float64}[dtype]
