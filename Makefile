@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test quick check clean help
+.PHONY: install demo test quick check claims bench bench-peers gpu clean help
 
 help:            ## what there is
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
 install: $(VENV)/installed        ## a virtual environment of its own, with the tested versions
 
@@ -21,15 +21,36 @@ demo: install        ## check the implementation, train four SAEs on a toy and o
 	$(BIN)/sae-spec demo --out build
 
 test: install        ## everything that decides whether main is sound
-	$(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal spec_tests
 
 quick: install        ## the same with fewer examples and without the long runs
-	$(BIN)/python -m pytest -q -n 2 --effort quick -m 'not long'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal spec_tests --effort quick -m 'not long'
 
 check: install        ## golden data and README tables in line; the implementation against the whole suite
 	$(BIN)/python -m sae_spec.fixtures.generate --check
 	$(BIN)/python -m sae_spec.spec_tests.readme --check
 	$(BIN)/sae-spec check torch_impl --require '*'
+
+claims: install        ## what the discussion says, as experiments: build/claims
+	$(BIN)/python -m sae_spec.spec_tests.claims --out build/claims
+
+bench: install        ## a training step beside the encoder's product, and beside other libraries where `make bench-peers` was run
+	$(BIN)/sae-spec bench
+
+bench-peers: .peers/installed        ## an environment for the libraries that `make bench` compares with (2.6 GB)
+
+.peers/installed:
+	$(PYTHON) -m venv .peers
+	.peers/bin/python -m pip install --quiet torch==2.13.0
+	.peers/bin/python -m pip install --quiet torch==2.13.0 sae-lens==6.54.12 eai-sparsify==1.3.3 dictionary-learning==0.1.0
+	.peers/bin/python -m pip uninstall --quiet --yes torchvision
+	touch $@
+
+# Nothing is fetched and nothing installed: links make the four folders importable with the Python that is there.
+gpu:             ## on a machine with a GPU: the kernels and the whole suite on it, with what is installed
+	mkdir -p build/gpu/sae_spec
+	for part in reference torch_impl spec_tests fixtures; do ln -sfn $(CURDIR)/$$part build/gpu/sae_spec/$$part; done
+	cd build/gpu && PYTHONPATH=. $(PYTHON) -m sae_spec.torch_impl.kernels.gpu_check
 
 clean:        ## remove what was built, the virtual environment too
 	rm -rf $(VENV) build *.egg-info sae-spec-failures .hypothesis .pytest_cache

@@ -15,6 +15,16 @@ Read it in this order; each file is short and needs only the ones before it.
     initialization.py   the parameters before the first step
     training.py         one whole step
 
+and, on what an SAE hides:
+
+    toy_models.py       worlds whose true features are known;  toy_worlds.py  the worlds
+    theory.py           closed forms that trained SAEs must reproduce
+    absorption.py       patterns in the weights, and who fires with whom
+    detector.py         which latent is absorbed into which, without the truth; the corrected read-out
+    ground_truth.py     the same with the truth at hand
+    saebench.py         with a probe: SAEBench's metric, its edges decided
+    meta_sae.py         an SAE of decoder rows
+
 Notation, everywhere in this project:
 
     B batch (any number of leading dimensions)   D input dimension   M latents   G Matryoshka prefixes

@@ -8,7 +8,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 # What an implementation is judged by. The suite's tests of itself and of our production code are not among it.
 CONFORMANCE = ["test_fixtures.py", "test_activations.py", "test_selection.py", "test_autoencoder.py", "test_frequency.py",
-               "test_costs.py", "test_training.py", "test_agreement.py"]
+               "test_costs.py", "test_training.py", "test_agreement.py", "test_toy.py", "test_absorption.py",
+               "test_ground_truth.py", "test_saebench.py", "test_detector.py", "test_meta_theory.py",
+               "test_agreement_absorption.py"]
 
 USAGE = """\
 usage: python -m sae_spec.spec_tests --adapter NAME_OR_PATH [options]

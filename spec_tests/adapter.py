@@ -43,6 +43,8 @@ SAE = "activation, [k], [bandwidth], [subtract_b_dec], [prefixes]"
 FACTORS = "[l1_coefficient], [l0_coefficient], [tanh_coefficient, tanh_scale], [tie_coefficient], [aux_coefficient, k_aux]"
 OF_ACTIVATION = "pre, [theta], [price, dec_norm]; gated: shared, b_enc, r_mag, b_mag"
 OF_COST = "see costs.py and auxiliary.py: x, recons | acts, W_dec, price | pre, theta, price | [W_enc], W_dec | …"
+WORLD = "directions, parent, rate, rate_alone, group, mean, std"
+STREAM = "[cuts]: rows after which the stream is cut and merged again, [times] it is repeated"
 
 OPERATIONS = {
     "activation": Operation("an activation (or the step) by itself", "activation, [k]", OF_ACTIVATION, "acts"),
@@ -86,6 +88,33 @@ OPERATIONS = {
     "count_tokens": Operation("samples since last fired", "dead_after", "tokens_since_fired, acts", "tokens_since_fired, dead"),
     "initial_parameters": Operation("the start", "activation, tied, [initial_threshold]", "normals, b_dec", "every parameter"),
     "geometric_median": Operation("a robust centre", "", "data", "centre"),
+    "toy_world": Operation("a world by name", "world, and its arguments by name", "normals", WORLD),
+    "toy_sample": Operation("samples from draws", "", WORLD + ", uniforms, normals", "x, magnitudes"),
+    "toy_cofiring": Operation("how often features fire together", "", "parent, rate, rate_alone, group", "cofiring"),
+    "directions_with_cosine": Operation("unit vectors at one cosine", "rho", "normals", "directions"),
+    "saebench": Operation(
+        "SAEBench's shares of absorption", 'thresholds: "code", "paper" or numbers by name', "x, acts, W_dec, probe, main",
+        "fraction, full"),
+    "main_latents": Operation("those a feature is split among", "[gain]", "ranking, scores", "main"),
+    "match": Operation("a latent for each feature", "", "W_dec, directions", "latent, cosine, mcc"),
+    "firing_scores": Operation("latent j's firing against feature j", "", "fires, truth", "precision, recall, f1, dead"),
+    "recall_hole": Operation("what the parent misses beside the child", "", "fires, parent, child", "hole"),
+    "carried_share": Operation("what others write", "latent", "acts, W_dec, direction, samples", "share"),
+    "hedging": Operation("cosines with another feature", "latent", "W_enc, W_dec, other", "encoder, decoder"),
+    "absorption_patterns": Operation("what weights show", "[tied]", "[W_enc], W_dec", "alignment, gap"),
+    "within_data": Operation("encoders within the span of the samples", "", "W_enc, x", "W_enc"),
+    "cofiring": Operation("who fires with whom", STREAM, "x, acts, W_dec, b_dec", "fires, full, together, lift, phi"),
+    "absorption_score": Operation("the detector", STREAM + ", [tied]", "x, acts, W_dec, b_dec, [W_enc]",
+                                  "score; shortfall, level, disturbed, carried, coupled, cosine, enough"),
+    "corrected_read_out": Operation("acts with what children carry", "[threshold]", "acts, score, W_dec", "A, read_out"),
+    "meta_samples": Operation("what a meta-SAE is trained on", "", "W_dec, alive", "rows"),
+    "variance_explained": Operation("by a reconstruction", "", "x, recon", "explained"),
+    "shared_meta_latents": Operation("who uses the same meta-latent", "", "meta_acts", "shared"),
+    "delta_family": Operation("SAEs with absorption delta", "delta, [unit]", "parent, child", "W_enc, W_dec"),
+    "delta_l1": Operation("what L1 charges one", "p10, p11, delta", "", "cost"),
+    "absorption_gain": Operation("what the price pays for absorption", "p10, p11, D", "", "gain"),
+    "hedging_angle": Operation("one latent for two features", "p10, p11", "", "angle"),
+    "gram_schmidt": Operation("what a tied SAE learns", "", "directions", "rows"),
 }
 
 

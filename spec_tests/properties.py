@@ -17,7 +17,7 @@ from sae_spec.spec_tests.cases import Failure, write_tensor
 from sae_spec.spec_tests.clauses import clauses
 from sae_spec.spec_tests.tally import TALLY
 
-PROPERTIES = defaultdict(dict)          # clause id -> {name: test}; read by test_the_suite.py
+PROPERTIES = defaultdict(dict)          # clause id -> {(module, name): test}; read by test_the_suite.py
 
 
 def clause(*ids, dtypes=None, agreement=False):
@@ -51,7 +51,7 @@ def clause(*ids, dtypes=None, agreement=False):
 
         run.clauses, run.dtypes, run.agreement = ids, dtypes, agreement
         for id in ids:
-            PROPERTIES[id][test.__name__] = run
+            PROPERTIES[id][test.__module__, test.__name__] = run
         return run
 
     return declare

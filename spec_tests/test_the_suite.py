@@ -11,13 +11,14 @@ from sae_spec.spec_tests.clauses import clauses
 from sae_spec.spec_tests.mutants import all_mutants
 from sae_spec.spec_tests.properties import PROPERTIES
 
-AREAS = ("activations", "selection", "autoencoder", "frequency", "costs", "training")
+AREAS = ("activations", "selection", "autoencoder", "frequency", "costs", "training",
+         "toy", "absorption", "ground_truth", "saebench", "detector", "meta_theory")
 
 
 def properties_that_do_not_shrink():
     """{clause: [property]}, imported under settings of their own.
 
-    For a mutant the first failing example is enough; and it must be found in `make quick` too.
+    For a mutant the first failing example is enough.
     """
     settings.register_profile("mutants", settings.get_profile("sae-spec"), max_examples=60,
                               phases=[Phase.explicit, Phase.generate])
@@ -54,6 +55,7 @@ def test_mutant_dies_by_golden_data_alone(mutant):
     assert any(run_case(adapter, case, "float64").mismatches for case in cases), f"survives {[case.id for case in cases]}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mutant", all_mutants(), ids=lambda mutant: mutant.name)
 def test_mutant_dies_by_properties_alone(mutant):
     relations = RELATIONS[mutant.clause]

@@ -48,9 +48,11 @@ def sparse_aux(residual, x, params, config, dead, k_aux, kept=None):
     index = dead.nonzero().squeeze(1)                       # (n,)
     if not len(index):
         return torch.zeros((), dtype=widen(x).dtype, device=x.device)
-    few = {name: rows_of(params[name], index, kept and kept[name]) for name in ("W_enc", "W_dec") if name in params}
+    few = {name: rows_of(params[name], index, kept and kept[name])
+           for name in ("W_enc", "W_dec") if name in params}
     few |= {"b_enc": params["b_enc"][index], "b_dec": params["b_dec"]}
-    rule = {"activation": "topk", "k": how_many(k_aux, len(index)), "subtract_b_dec": config.get("subtract_b_dec", True)}
+    rule = {"activation": "topk", "k": how_many(k_aux, len(index)),
+            "subtract_b_dec": config.get("subtract_b_dec", True)}
     _, acts = sparse_autoencoder.encode(x, few, rule, check_inputs=False)
     recon = combine(acts.values, acts.places, few["W_dec"])                       # (B, D)
     return reconstruction(residual.detach().view_as(recon), recon.unsqueeze(0))

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from . import train_command
+from . import absorption_command, train_command
 
 ABOUT = """Sparse autoencoders (SAEs): train them, and check that an implementation computes what it should.
 
@@ -18,6 +18,8 @@ learned dictionary, so that a direction can be read as one concept.
 sae-spec demo [dim]- see feature absorption arise and go away[/dim]
 
 sae-spec train activations.npy --out run [dim]- train on your own activations, one row a token[/dim]
+
+sae-spec absorption run --data activations.npy [dim]- which latents are absorbed into which?[/dim]
 
 sae-spec check [dim]- does the PyTorch implementation compute what the specification says?[/dim]
 
@@ -53,6 +55,7 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for what it draws.")] = 
 
 
 app.command(help=train_command.folded(train_command.ABOUT))(train_command.train)
+app.command(help=train_command.folded(absorption_command.ABOUT))(absorption_command.absorption)
 
 
 @app.command()
@@ -76,6 +79,27 @@ def encode(
         raise ValueError(f"{data}: the data has D = {source.D}, the SAE has D = {sae.config.D}")
     found = encode_file(sae, source, out)
     train_command.say(f"{out}: {found} activations of {source.N} rows, {found / source.N:.1f} a row")
+
+
+@app.command()
+def bench(
+    D: Annotated[int, typer.Option("--D", min=2, help="Dimension of the activations.")] = 768,
+    M: Annotated[int, typer.Option("--M", min=2, help="Number of latents.")] = 12288,
+    k: Annotated[int, typer.Option("--k", min=1, help="Latents on per sample.")] = 32,
+    B: Annotated[int, typer.Option("--B", min=1, help="Samples per step.")] = 2048,
+    rounds: Annotated[int, typer.Option(min=1, help="Steps of each that are timed.")] = 15,
+    quick: Annotated[bool, typer.Option("--quick", help="A small shape and few rounds: does it run?")] = False,
+    peers: Annotated[Path, typer.Option(help="The environment that `make bench-peers` makes.")] = Path(".peers"),
+    json: Annotated[Optional[Path], typer.Option(help="Write everything that was measured to this file.")] = None,
+):
+    """How long a training step takes, beside the encoder's product and beside other libraries.
+
+    All take turns on the same weights and batches. Exit code 1: they do not compute the same loss.
+    """
+    from .bench.command import main as run_bench
+
+    shape = {"D": 64, "M": 512, "k": 8, "B": 128, "rounds": 3} if quick else {"D": D, "M": M, "k": k, "B": B, "rounds": rounds}
+    raise typer.Exit(run_bench(shape, peers, json))
 
 
 @app.command()

@@ -24,13 +24,16 @@ def directions(W):
 
 def project_gradient(d_W, W):
     """d_W without its component along each row of W; all (M, D).  Clauses: TRAIN-2."""
-    unit, wide = widen(directions(W), d_W)
-    return (wide - (wide * unit).sum(-1, keepdim=True) * unit).to(d_W.dtype)
+    wide, W = widen(d_W, W)
+    norms = row_norms(W)                                    # (M,)
+    norms = torch.where(norms == 0, 1, norms)
+    along = torch.linalg.vecdot(wide, W) / norms / norms    # (M,)  in units of the row
+    return torch.addcmul(wide, along.unsqueeze(-1), W, value=-1).to(d_W.dtype)
 
 
 @torch.no_grad()
 def rewrite(W, function, *others):
-    """W <- function(W, *others) for a function of rows, in place, block after block while each is in the cache.
+    """W <- function(W, *others) for a function of rows, in place, a block at a time: its temporaries stay small.
 
     W, others  (M, D)
     """

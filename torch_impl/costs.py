@@ -1,6 +1,7 @@
 """COST: each a number for the batch, in at least float32: a sum over a batch does not fit a half type.
 
-Prices (M,) are constants (FREQ-9). acts and pre (B, M) may be Entries. B stands for any number of leading dimensions.
+Prices (M,) are constants (FREQ-9). acts and pre (B, M) may be Entries. B stands for any number of leading
+dimensions.
 """
 
 import torch

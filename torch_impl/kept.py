@@ -1,7 +1,7 @@
 """Buffers for the gradients of large weights, kept from step to step.
 
-A fresh (M, D) tensor costs its page faults, and adding one to another a pass over both. So a weight's gradient is
-collected in one place: the first contribution of a step overwrites it, later ones add to it.
+A fresh (M, D) tensor costs its page faults, and adding one to another a pass over both. So a weight's gradient
+is collected in one place: the first contribution of a step overwrites it, later ones add to it.
 """
 
 import torch
@@ -38,3 +38,24 @@ class KeptGradient:
             self.buffer.zero_()
             self.begun = True
         return self.buffer
+
+
+def begin(kept, params):
+    """A new step: kept {name: KeptGradient} of the weights among params, which it grows to hold."""
+    for name, param in params.items():
+        if param.ndim == 2 and name not in kept:
+            kept[name] = KeptGradient(param)
+    for each in kept.values():
+        each.begin()
+    return kept
+
+
+def collect(total, params, kept):
+    """{name: gradient of total}, zero where nothing depends on it; those in kept are its buffers."""
+    grads = dict(zip(params, torch.autograd.grad(total, list(params.values()), allow_unused=True)))
+    for name, grad in grads.items():
+        if name in kept:                                    # what autograd found too: costs on the weight itself
+            grads[name] = kept[name].finish() if grad is None else kept[name].finish().add_(grad)
+        elif grad is None:
+            grads[name] = torch.zeros_like(params[name])
+    return grads

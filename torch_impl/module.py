@@ -102,7 +102,7 @@ class SparseAutoencoder(nn.Module):
                 number of them in a sample, and a sample with fewer fills up with value 0 at latent 0.
                 Scattered into zeros (adding, for the fill) they are what `encode` returns
         """
-        return tuple(found.view(*x.shape[:-1], -1) for found in self.entries(x, check_inputs).padded())
+        return tuple(found.view(*x.shape[:-1], found.shape[1]) for found in self.entries(x, check_inputs).padded())
 
     def entries(self, x, check_inputs=True):
         """The same as `entries.Entries`, without fill; B counts all samples of x."""

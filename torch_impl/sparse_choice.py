@@ -50,10 +50,10 @@ def _row_rule(params, config, price, inference_threshold, value, check_inputs):
     """The function that takes a chunk (R, M) to flat values, indices, and counts (R,)."""
     name, k, M = config["activation"], config.get("k"), len(params["W_dec"])
     if name == "batch_topk":
-        return lambda pre: _where(pre, ~(pre <= inference_threshold))
+        return lambda pre: _where(pre, above(pre, inference_threshold))
     if name == "batch_budget_topk":
         theta = budget_thresholds(inference_threshold, price, row_norms(params["W_dec"]), check_inputs)
-        return lambda pre: _where(pre, ~(pre <= theta))
+        return lambda pre: _where(pre, above(pre, theta))
     if name == "topk":
         return lambda pre: _flat(*select(pre, whole(k, M)))
     if name == "abs_topk":
@@ -62,13 +62,18 @@ def _row_rule(params, config, price, inference_threshold, value, check_inputs):
         return lambda pre: _flat(*_bought(pre, whole(k, M), value(pre), price))
     if name == "jumprelu":
         theta, reach = threshold(params["log_threshold"]), config.get("bandwidth", 0) / 2
-        return lambda pre: _where(pre, ~(pre <= theta) | ((pre - theta).abs() < reach))   # the window learns too
+        return lambda pre: _where(pre, above(pre, theta) | ((pre - theta).abs() < reach))  # the window learns
     if name == "gated":
         b_enc = widen(params["b_enc"])
-        return lambda shared: _where(shared, ~(shared + b_enc <= 0))
+        return lambda shared: _where(shared, above(shared + b_enc, 0))
     if name == "relu":
-        return lambda pre: _where(pre, ~(pre <= 0))         # so that a NaN is seen
+        return lambda pre: _where(pre, above(pre, 0))
     raise ValueError(f"activation {name!r} is not known")
+
+
+def above(pre, least):
+    """pre > least, element by element; true of a NaN too, so that the loss sees it."""
+    return (pre <= least).logical_not_()
 
 
 def _flat(values, indices):
@@ -121,16 +126,16 @@ def candidates(order, budget, least, floor):
     through: they are then reason enough to drop the rest.
     """
     if least is not None:
-        return (~(order <= least)).nonzero().squeeze(1)
+        return above(order, least).nonzero().squeeze(1)
     sample = order[:: max(1, len(order) // SAMPLE) | 1]
     wanted = 1.25 * budget / len(order) * len(sample) + 8
     while wanted < len(sample):
         guess = sample.topk(int(wanted)).values[-1]
         if guess > floor:
-            passed = ~(order < guess)
-            if passed.sum() >= budget:
+            passed = (order < guess).logical_not_()
+            if passed.count_nonzero() >= budget:
                 return passed.nonzero().squeeze(1)
             wanted *= 2
         else:
             break
-    return (~(order <= floor)).nonzero().squeeze(1)
+    return above(order, floor).nonzero().squeeze(1)

@@ -17,7 +17,7 @@ from .constraints import normalize_rows, project_gradient, rewrite, row_norms
 from .entries import Entries, apply
 from .frequency import running_frequency, running_mean, running_price
 from .inference import running_threshold
-from .kept import KeptGradient
+from .kept import begin, collect
 from .module import HALF, SparseAutoencoder
 from .objective import objective
 from .selection import density
@@ -59,7 +59,7 @@ class Trainer:
                                  "(precision='bfloat16' is about the encoder's product, not the parameters)")
         check_finite(sae.state_dict())                      # a NaN below a threshold would never reach the loss
         self.sae, self.training, self.steps_done, self.run_folder = sae, training, steps_done, None
-        self.kept = None                                    # gradients' buffers, from the first sparse step on
+        self.kept = {}                                      # buffers of gradients, from the first sparse step on
         self.config = config_mapping(sae.config, training)  # what the functions read
         self.optimizer = torch.optim.Adam(sae.parameters(), lr=training.learning_rate, betas=(0.9, 0.999),
                                           eps=1e-8, fused=sae.W_dec.device.type in ("cpu", "cuda"))
@@ -147,38 +147,24 @@ class Trainer:
         half = self.training.precision == "bfloat16"
         with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
             if is_sparse := sparse_autoencoder.is_sparse(config, self._share_on):
-                pre, acts = sparse_autoencoder.encode(x, params, config, price, check_inputs=False, kept=self._begin())
+                kept = begin(self.kept, params)
+                pre, acts = sparse_autoencoder.encode(x, params, config, price, check_inputs=False, kept=kept)
             else:
                 _, pre, acts = autoencoder.encode(x, params, config, price, check_inputs=False)
-        way_back = sparse_autoencoder if is_sparse else autoencoder
-        return pre, acts, way_back.decode(acts, params, config["prefixes"])
+        path = sparse_autoencoder if is_sparse else autoencoder
+        return pre, acts, path.decode(acts, params, config["prefixes"])
 
     def _share_on(self):
         """Mean share of latents that were on in earlier batches, None before the first."""
-        batches = int(self.sae.frequency_batches)
+        sae, batches = self.sae, int(self.sae.frequency_batches)
         if not batches:
             return None
-        return float(running_frequency(self.sae.frequency_mean, batches, self.config["frequency_decay"]).mean())
-
-    def _begin(self):
-        """The weights' kept gradients, ready for a new step."""
-        if self.kept is None:
-            self.kept = {name: KeptGradient(param) for name, param in self.sae.named_parameters() if param.ndim == 2}
-        for kept in self.kept.values():
-            kept.begin()
-        return self.kept
+        return float(running_frequency(sae.frequency_mean, batches, self.config["frequency_decay"]).mean())
 
     def _gradients(self, passed):
         """{parameter name: gradient}, checked, projected and clipped."""
-        params, grads = self.sae.parameters_by_name(), {}
-        found = torch.autograd.grad(passed.terms["total"], list(params.values()), allow_unused=True)
-        kept = passed.acts.kept if isinstance(passed.acts, Entries) else {}
-        for (name, param), grad in zip(params.items(), found):
-            if name in kept:                                # what autograd found comes on top: costs on the weight
-                collected = kept[name].finish()
-                grads[name] = collected if grad is None else collected.add_(grad)
-            else:
-                grads[name] = torch.zeros_like(param) if grad is None else grad
+        params, acts = self.sae.parameters_by_name(), passed.acts
+        grads = collect(passed.terms["total"], params, acts.kept if isinstance(acts, Entries) else {})
         self._refuse_divergence(passed, grads)
         rewrite(grads["W_dec"], project_gradient, params["W_dec"])
         with torch.no_grad():

@@ -4,6 +4,7 @@ import os
 
 import torch
 
+from sae_spec.spec_tests.adapters import torch_absorption
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
 from sae_spec.torch_impl import activations, autoencoder, auxiliary, constraints, costs, frequency, gated
 from sae_spec.torch_impl import inference, initialization, kernels, objective, selection, sparse_autoencoder, training
@@ -106,8 +107,8 @@ def forward_dense(config, i, params):
     if not torch.is_tensor(acts):
         everywhere = {"activation": "abs_topk", "k": len(params["W_dec"])}      # chooses every place
         pre, _, _ = forward(config | everywhere, i, params)
-        pre, acts = (entries.dense().view(*i["x"].shape[:-1], -1) for entries in (pre, acts))
-        recons = recons.view(-1, *i["x"].shape)
+        pre, acts = (entries.dense().view(*i["x"].shape[:-1], entries.places.M) for entries in (pre, acts))
+        recons = recons.view(len(recons), *i["x"].shape)
     return {"pre": pre, "acts": acts, "recons": recons}
 
 
@@ -218,4 +219,4 @@ RUN = {
     "count_tokens": count_tokens,
     "initial_parameters": lambda c, i: initialization.initial_parameters(i["normals"], i["b_dec"], c),
     "geometric_median": lambda c, i: {"centre": initialization.geometric_median(i["data"])},
-}
+} | torch_absorption.RUN

@@ -64,5 +64,6 @@ def replaced(target, wrong):
 def all_mutants():
     """Every mutant of every area."""
     from sae_spec.spec_tests.mutants import activations, autoencoder, budgets, costs, frequency, selection, training  # noqa: F401
+    from sae_spec.spec_tests.mutants import absorption, detector, meta_theory, saebench, toy  # noqa: F401
 
     return tuple(MUTANTS)

@@ -1,9 +1,9 @@
-"""How much of a large matrix is in the air at once: rows by the piece, chosen from its width and the machine."""
+"""How much of a large matrix is in the air at once: chosen from its width and the machine, not by the user."""
 
 PIECE = {"cpu": 64 * 2**20, "cuda": 512 * 2**20}            # bytes of a float32 chunk
 ROWS = 512                                                  # the product loses speed below so many ...
 MOST = 4                                                    # ... which may cost so many pieces
-BLOCK = {"cpu": 2**18, "cuda": 2**26}                       # numbers: a CPU's share of its cache
+BLOCK = {"cpu": 2**21, "cuda": 2**26}       # numbers: in a CPU's cache, but few, or threads wait for each other
 
 
 def rows_at_once(B, M, device):

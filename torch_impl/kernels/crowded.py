@@ -1,7 +1,7 @@
 """When a sparse matrix is not sparse: the same sums as dense products, a chunk at a time.
 
-A dense product does a number about 10 times as fast as a gathered sum does; a matrix with more than one entry in
-DENSITY places is quicker filled with its zeros and multiplied. Small ones are not worth the question.
+A dense product does a number about 10 times as fast as a gathered sum does; a matrix with more than one entry
+in DENSITY places is quicker filled with its zeros and multiplied. Small ones are not worth the question.
 """
 
 import torch

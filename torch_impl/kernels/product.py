@@ -1,10 +1,13 @@
 """The encoder's dense product: the floor of every exact step, and the only place that computes it."""
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 
 from ..precision import widen
 from .chunks import rows_at_once
+from .scratch import scratch
 
 
 def product(x, W):
@@ -26,21 +29,16 @@ def products(x, W, b=None):
     A chunk is overwritten by the next: fresh memory for each would cost as much as reading it.
     """
     wide, W, *b = widen(x, W, *([] if b is None else [b]))
-    step = rows_at_once(len(x), len(W), x.device)
-    half = torch.is_autocast_enabled(x.device.type)
-    if half:
-        dtype = torch.get_autocast_dtype(x.device.type)
-        x, W = x.to(dtype), W.to(dtype)
-        rough = W.new_empty(step, len(W))
-    else:
-        x = wide
-    pre = wide.new_empty(step, len(W))
-    for first in range(0, len(x), step):
-        chunk = pre[: len(x) - first]
-        part = rough[: len(chunk)] if half else chunk
-        torch.mm(x[first : first + step], W.T, out=part)
-        if b:
-            torch.add(part, b[0], out=chunk)
-        elif half:
-            chunk.copy_(part)
-        yield first, chunk
+    step, x = rows_at_once(len(x), len(W), x.device), wide
+    if half := torch.is_autocast_enabled(x.device.type):
+        x, W = (tensor.to(torch.get_autocast_dtype(x.device.type)) for tensor in (x, W))
+    with scratch(step, len(W), wide) as pre, scratch(step, len(W), x) if half else nullcontext(pre) as rough:
+        for first in range(0, len(x), step):
+            chunk = pre[: len(x) - first]
+            part = rough[: len(chunk)]                      # the chunk itself unless half
+            torch.mm(x[first : first + step], W.T, out=part)
+            if b:
+                torch.add(part, b[0], out=chunk)
+            elif half:
+                chunk.copy_(part)
+            yield first, chunk

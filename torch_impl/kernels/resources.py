@@ -1,7 +1,7 @@
 """python -m sae_spec.torch_impl.kernels.resources: what the Triton kernels use of a GPU, and their floors.
 
-Needs no GPU. The kernels' functions are called on meta tensors of the bench's shapes, which notes their launches;
-each is compiled for the target, and registers, shared memory and stack are read from the machine code.
+Needs no GPU. The kernels' functions are called on meta tensors of the bench's shapes, which notes their
+launches; each is compiled for the target, and registers, shared memory and stack are read from the machine code.
 """
 
 import subprocess
@@ -80,7 +80,7 @@ def launches(shape):
 def source(launch):
     """(ASTSource, and as text what makes it different from another), with the guarantees a real launch gives.
 
-    Tensors start at a multiple of 16 bytes; of whole numbers, multiples of 16 are known as such and a 1 is a constant.
+    Tensors start at a multiple of 16 bytes; a whole number that is one is known as such, and a 1 is a constant.
     """
     signature, constants, attributes = {}, dict(launch.constants), {}
     for at, name in enumerate(launch.kernel.arg_names):
@@ -100,15 +100,16 @@ def source(launch):
 
 def usage(launch, target):
     """Compile one launch for a target, a key of TARGETS, and read what the machine code uses."""
-    compiled = triton.compile(source(launch)[0], target=GPUTarget("cuda", target, 32), options={"num_warps": launch.warps})
+    compiled = triton.compile(source(launch)[0], target=GPUTarget("cuda", target, 32),
+                              options={"num_warps": launch.warps})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kernel.cubin"
         path.write_bytes(compiled.asm["cubin"])
         told = subprocess.run([triton.knobs.nvidia.cuobjdump.path, "--dump-resource-usage", path],
                               capture_output=True, text=True, check=True).stdout
     words = dict(word.split(":") for word in told.split() if word.count(":") == 1 and not word.endswith(":"))
-    return Usage(launch.kernel.__name__, launch.warps, int(words["REG"]), compiled.metadata.shared + int(words["SHARED"]),
-                 int(words["STACK"]) + int(words["LOCAL"]))
+    shared, stack = compiled.metadata.shared + int(words["SHARED"]), int(words["STACK"]) + int(words["LOCAL"])
+    return Usage(launch.kernel.__name__, launch.warps, int(words["REG"]), shared, stack)
 
 
 def floors(shape):
@@ -122,9 +123,9 @@ def floors(shape):
 
 def table(target, shape, usages):
     """The usages on one target as text."""
-    lines = [f"sm_{target} ({TARGETS[target]}), {shape}", "  kernel          warps  registers  shared  stack  resident"]
-    return "\n".join(lines + [f"  {u.kernel:15s} {u.warps:5d} {u.registers:10d} {u.shared:7d} {u.stack:6d} {u.resident:9d}"
-                              for u in usages])
+    rows = [("kernel", "warps", "registers", "shared", "stack", "resident"), *((*u, u.resident) for u in usages)]
+    lines = [f"  {row[0]:15s}" + "".join(f"{cell:>11}" for cell in row[1:]) for row in rows]
+    return "\n".join([f"sm_{target} ({TARGETS[target]}), {shape}", *lines])
 
 
 def main():
@@ -134,7 +135,8 @@ def main():
             print(table(target, shape, [usage(launch, target) for launch in found]))
         print("floors on an H100")
         for step, floor in floors(shape).items():
-            print(f"  {step:15s} {floor.bytes / 1e6:9.1f} MB {floor.flops / 1e9:8.1f} GFLOP {1e6 * floor.seconds:8.0f} us")
+            mega, giga, micro = floor.bytes / 1e6, floor.flops / 1e9, 1e6 * floor.seconds
+            print(f"  {step:15s} {mega:9.1f} MB {giga:8.1f} GFLOP {micro:8.0f} us")
     return 0
 
 

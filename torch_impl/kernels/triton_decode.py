@@ -1,4 +1,4 @@
-"""Sums of gathered rows on a GPU: for each segment, add up the rows that its entries name, times their values.
+"""Sums of gathered rows on a GPU: for each segment, the rows that its entries name, times their values.
 
 Decoding is that with W's rows and a segment for each sample; `triton_weight_gradient.py` is that with the
 samples' rows and a segment for each latent.
@@ -21,14 +21,18 @@ def add_entries(total, values, indices, table, first, last, d, D, BLOCK_E: tl.co
         value = tl.load(values + entry, mask=entry < last, other=0).to(WIDE)
         row = tl.load(indices + entry, mask=entry < last, other=0).to(tl.int64)
         wanted = (value != 0)[:, None] & (d < D)[None, :]   # a value of 0 reads nothing
-        total += value[:, None] * tl.load(table + row[:, None] * D + d[None, :], mask=wanted, other=0).to(WIDE)
+        read = tl.load(table + row[:, None] * D + d[None, :], mask=wanted, other=0)
+        total += value[:, None] * read.to(WIDE)
     return total
 
 
 @triton.jit
 def segment_kernel(values, indices, offsets, table, out, D,
                    BLOCK_E: tl.constexpr, BLOCK_D: tl.constexpr, WIDE: tl.constexpr):
-    """One segment and one block of columns; segments vary fastest, so that all meet the same slice of the table."""
+    """One segment and one block of columns.
+
+    Segments vary fastest, so that all of them meet the same slice of the table.
+    """
     segment = tl.program_id(0).to(tl.int64)
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     first, last = tl.load(offsets + segment).to(tl.int32), tl.load(offsets + segment + 1).to(tl.int32)

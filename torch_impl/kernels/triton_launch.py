@@ -10,7 +10,7 @@ import torch
 import triton
 import triton.language as tl
 
-BYTES_PER_SECOND, FLOPS_PER_SECOND = 3e12, 67e12            # H100: memory as measured, float32 without tensor cores
+BYTES_PER_SECOND, FLOPS_PER_SECOND = 3e12, 67e12            # H100; float32 without tensor cores
 SLICE_BYTES = 32 * 2**20                                    # of an L2 cache of 50 MB (H100), 40 MB (A100)
 WIDEST, NARROWEST = 512, 64                                 # columns a program reads at once
 WARPS = 4
@@ -44,13 +44,15 @@ def launch(kernel, grid, *args, warps=WARPS, **constants):
     """Run a kernel on the device of its first argument, a tensor; tensors lie as the kernel assumes."""
     for arg in args:
         if isinstance(arg, torch.Tensor):
-            assert arg.is_contiguous(), f"{kernel.__name__}: a tensor of shape {tuple(arg.shape)} is not contiguous"
-            assert arg.device == args[0].device, f"{kernel.__name__}: tensors on {arg.device} and {args[0].device}"
+            which = f"{kernel.__name__}: a tensor of shape {tuple(arg.shape)}"
+            assert arg.is_contiguous(), f"{which} is not contiguous"
+            assert arg.device == args[0].device, f"{which} is on {arg.device}, expected {args[0].device}"
     if args[0].is_meta:
         noted.append(Launch(kernel, args, constants, warps))
         return
-    with torch.cuda.device_of(args[0]):
-        kernel[grid](*args, num_warps=warps, **constants)
+    if 0 not in grid:                                       # nothing to do is no launch
+        with torch.cuda.device_of(args[0]):
+            kernel[grid](*args, num_warps=warps, **constants)
 
 
 def block_width(table_rows, D, element_size):
@@ -59,11 +61,12 @@ def block_width(table_rows, D, element_size):
     Rows are gathered again and again from a table (table_rows, D). Programs that read the same columns run
     together, so a slice of the table that fits in L2 comes from memory once. Less padding is better, too.
     """
-    def padded(width):
-        return triton.cdiv(D, width) * width
+    def wasteful(width):
+        padded, padded_less = (triton.cdiv(D, each) * each for each in (width, width // 2))
+        return padded_less < padded or table_rows * width * element_size > SLICE_BYTES
 
     width = min(WIDEST, triton.next_power_of_2(D))
-    while width > NARROWEST and (padded(width // 2) < padded(width) or table_rows * width * element_size > SLICE_BYTES):
+    while width > NARROWEST and wasteful(width):
         width //= 2
     return width
 

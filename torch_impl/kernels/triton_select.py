@@ -1,12 +1,12 @@
-"""Selection on a GPU: the k largest of each row that are not negative, ties to the lowest index, without sorting.
+"""Selection on a GPU: the k largest of each row that are not negative, ties to the lowest index; no sorting.
 
 Floats that are not negative are ordered as their bits are, read as integers; a negative float is a negative
 integer. So every dtype is one case: a key is max(bits, -1), and a key of -1, a -0.0 as well, takes no part.
 
 A tile is as much of a row as one program holds in registers. It finds its k-th largest key by bisection and
 writes what it keeps in the order of the index. A longer row is cut into tiles, and the winners of all tiles
-compete again: memory is read once. When k is so large that tiles would keep nearly everything (batch rules), the
-k-th largest key of the row is found digit by digit from counts, and one last pass writes.
+compete again: memory is read once. When k is so large that tiles would keep nearly everything (batch rules),
+the k-th largest key of the row is found digit by digit from counts, and one last pass writes.
 """
 
 import torch
@@ -35,7 +35,7 @@ def write_best(bits, origin, values, indices, first, inside, level, room, above_
     """Of bits[:inside] write all keys above `level` and those that equal it while there is room, by index.
 
     values, indices             where the row's winners go, `most` of them
-    first                       the number of bits[0] within its row; the row's own numbers are in origin[:inside]
+    first                       the number of bits[0] within its row; HAS_ORIGIN: origin[:inside] has them all
     above_before, equal_before  how many of the row came before
     """
     for start in range(0, inside, CHUNK):
@@ -75,8 +75,8 @@ def tile_kernel(bits, origin, values, indices, n, tile, k, kept,
         high = tl.where(reach > take, high, tl.where(reach == take, middle, middle - 1))
 
     room, out, none = take - tl.sum((keys > low).to(tl.int32), 0), row * kept + number * k, take * 0
-    write_best(bits + start, origin + start, values + out, indices + out, first, inside, low, room, none, none, take,
-               HAS_ORIGIN, CHUNK)
+    write_best(bits + start, origin + start, values + out, indices + out, first, inside, low, room,
+               none, none, take, HAS_ORIGIN, CHUNK)
 
 
 @triton.jit
@@ -100,7 +100,8 @@ def count_kernel(bits, prefix, counts, n, tile, shift, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def write_kernel(bits, level, room, above_before, equal_before, values, indices, n, tile, k, CHUNK: tl.constexpr):
+def write_kernel(bits, level, room, above_before, equal_before, values, indices, n, tile, k,
+                 CHUNK: tl.constexpr):
     """What one tile adds to its row's k, all above the row's level and the first `room` at it."""
     tiles, program = tl.cdiv(n, tile), tl.program_id(0)
     row, first = (program // tiles).to(tl.int64), program % tiles * tile
@@ -111,7 +112,7 @@ def write_kernel(bits, level, room, above_before, equal_before, values, indices,
 
 
 def select(pre, k, order_by=None):
-    """The k best entries of each row, as `select.select`, by ascending index; all indices of a row are distinct.
+    """The k best entries of each row, as `select.select`, by ascending index, no index twice.
 
     pre, order_by (R, n), 1 <= k <= n; returns values and indices (R, k)
     """
@@ -146,8 +147,8 @@ def _tiles(bits, origin, tile, k):
     kept = (tiles - 1) * k + min(k, n - (tiles - 1) * tile)
     best = torch.empty(R, kept, dtype=bits.dtype, device=bits.device)
     indices = torch.empty(R, kept, dtype=torch.int64, device=bits.device)
-    launch(tile_kernel, (R * tiles,), bits, indices if origin is None else origin, best, indices, n, tile, k, kept,
-           HAS_ORIGIN=origin is not None, BLOCK=block, CHUNK=chunk, warps=warps)
+    launch(tile_kernel, (R * tiles,), bits, indices if origin is None else origin, best, indices,
+           n, tile, k, kept, HAS_ORIGIN=origin is not None, BLOCK=block, CHUNK=chunk, warps=warps)
     return best, indices
 
 
@@ -155,7 +156,7 @@ def _by_counting(bits, k):
     """`select` for a large k: the k-th largest key of each row digit by digit, the highest first."""
     (R, n), tile, device = bits.shape, _tile(bits.shape[1]), bits.device
     tiles, (block, chunk, warps) = triton.cdiv(n, tile), _sizes(tile)
-    room = torch.full((R,), k, device=device)               # how many are still to be found at or below the prefix
+    room = torch.full((R,), k, device=device)               # how many the prefix itself has still to give
     level = torch.zeros(R, dtype=torch.int64, device=device)
     above = torch.zeros(R, tiles, dtype=torch.int64, device=device)
     bins = torch.arange(256, device=device)

@@ -1,8 +1,9 @@
-"""The gradient of either weight matrix on a GPU: sums over each latent's entries, in a fixed order, no atomics.
+"""The gradient of either weight matrix on a GPU: sums over each latent's entries in a fixed order, no atomics.
 
-A latent that speaks in thousands of samples would keep one program busy long after the others. So the entries,
-sorted by latent, are cut at every multiple of PIECE. Pieces that lie within one latent are summed first, all at
-once; the latent's own program then adds those sums, what comes before the first cut and what comes after the last.
+A latent that speaks in thousands of samples would keep one program busy long after the others. So the
+entries, sorted by latent, are cut at every multiple of PIECE. Pieces that lie within one latent are summed
+first, all at once; the latent's own program then adds those sums, what comes before the first cut and what
+comes after the last.
 """
 
 import torch
@@ -13,7 +14,7 @@ from .triton_decode import add_entries
 from .triton_launch import Floor, block_height, block_width, in_triton, launch, wide
 
 PIECE = 128
-ELEMENTS = 2048                                             # of rows in flight in one program; most latents have few
+ELEMENTS = 2048                                             # of rows in flight in one program
 
 
 @triton.jit
@@ -29,8 +30,8 @@ def piece_kernel(coefficients, samples, whole, rows, pieces, D, LENGTH: tl.const
 
 
 @triton.jit
-def latent_kernel(coefficients, samples, offsets, rows, pieces, out, D, LENGTH: tl.constexpr, ADD: tl.constexpr,
-                  BLOCK_E: tl.constexpr, BLOCK_D: tl.constexpr, WIDE: tl.constexpr):
+def latent_kernel(coefficients, samples, offsets, rows, pieces, out, D, LENGTH: tl.constexpr,
+                  ADD: tl.constexpr, BLOCK_E: tl.constexpr, BLOCK_D: tl.constexpr, WIDE: tl.constexpr):
     """One latent and one block of columns; latents vary fastest, so that all meet the same slice of rows."""
     latent = tl.program_id(0).to(tl.int64)
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
@@ -60,9 +61,11 @@ def weight_gradient(coefficients, rows, transposed, out=None, add=False):
     coefficients = coefficients[order]
     width = block_width(B, D, rows.element_size())
     blocks, count = triton.cdiv(D, width), nnz // PIECE
-    sizes = {"LENGTH": PIECE, "BLOCK_E": block_height(nnz, M, width, ELEMENTS), "BLOCK_D": width, "WIDE": in_triton(dtype)}
+    sizes = {"LENGTH": PIECE, "BLOCK_E": block_height(nnz, M, width, ELEMENTS), "BLOCK_D": width,
+             "WIDE": in_triton(dtype)}
     pieces = torch.empty(count, D, dtype=dtype, device=rows.device)
-    launch(piece_kernel, (count, blocks), coefficients, samples, _whole(offsets, count), rows, pieces, D, **sizes)
+    whole = _whole(offsets, count)
+    launch(piece_kernel, (count, blocks), coefficients, samples, whole, rows, pieces, D, **sizes)
     launch(latent_kernel, (M, blocks), coefficients, samples, offsets, rows, pieces, out, D, ADD=add, **sizes)
     return out
 
@@ -70,7 +73,7 @@ def weight_gradient(coefficients, rows, transposed, out=None, add=False):
 def _whole(offsets, count):
     """(count,) int32: 1 where a piece lies within one latent."""
     starts = torch.arange(count, device=offsets.device, dtype=offsets.dtype) * PIECE
-    after = torch.searchsorted(offsets, starts, right=True)  # the number of the latent after the piece's first
+    after = torch.searchsorted(offsets, starts, right=True)  # the latent after that of the piece's first
     return (offsets[after] >= starts + PIECE).int()
 
 

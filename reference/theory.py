@@ -1,0 +1,79 @@
+"""THEORY: closed forms that trained SAEs must reproduce.
+
+Two orthonormal features, a parent f1 and a child f2 that fires only with it: p11 is how often both fire, p10 how
+often the parent fires alone. Magnitudes are 1.
+"""
+
+import numpy as np
+
+
+def delta_family(parent, child, delta, unit=True):
+    """SAEs that reconstruct the two-feature world exactly, from no absorption (0) to full (1).
+
+        W_enc = [f1 - delta · f2,  f2]        W_dec = [f1,  f2 + delta · f1]
+
+    On f1 the activations are (1, 0); on f1 + f2 they are (1 - delta, 1): the child writes delta of the parent.
+
+    parent, child  (D,)  orthonormal
+    delta          0 to 1
+    unit           scale the child's decoder row to norm 1, and its encoder row the other way
+    returns W_enc (2, D), W_dec (2, D)
+
+    [THEORY-1] Every member reconstructs f1 and f1 + f2 exactly.
+    [THEORY-2] cos(W_enc[0], W_dec[1]) is 0 for every delta: the cross cosine of encoder and decoder says nothing.
+    [THEORY-3] cos(W_dec[0], W_dec[1]) - cos(W_enc[0], W_enc[1]) = 2 delta / sqrt(1 + delta^2).
+    Source: arXiv 2409.14507, appendix A.2.
+    """
+    W_enc = np.stack([parent - delta * child, child])       # (2, D)
+    W_dec = np.stack([parent, child + delta * parent])      # (2, D)
+    if unit:
+        scale = np.array([[1.0], [np.sqrt(1 + delta**2)]])  # (2, 1)
+        W_enc, W_dec = W_enc * scale, W_dec / scale
+    return W_enc, W_dec
+
+
+def delta_l1(p10, p11, delta):
+    """What L1, weighted by decoder norms, charges a member of the family for a sample on average.
+
+    [THEORY-4] p11 · ((1 - delta) + sqrt(1 + delta^2)) + p10: it falls all the way to delta = 1, so L1 pays for
+               absorption, (2 - sqrt(2)) · p11 in all.
+    """
+    return p11 * ((1 - delta) + np.sqrt(1 + delta**2)) + p10
+
+
+def absorption_gain(p10, p11, D):
+    """What the plain frequency-aware price still pays for full absorption.
+
+        gain = g(p10 + p11) - g(p10),    g(p) = p · log_D max(D, 1 / p)
+
+    [THEORY-5] Disentangled, the parent fires with frequency p10 + p11; absorbed, with p10. The gain is positive for
+               D >= 3 and p10, p11 > 0, at least p11 · (1 - 1 / ln D): the plain price does not stop absorption.
+    """
+    g = lambda p: p * np.maximum(1.0, np.log(1 / p) / np.log(D))
+    return g(p10 + p11) - g(p10)
+
+
+def hedging_angle(p10, p11):
+    """The direction of a single tied latent of norm 1 in the parent-child world, as its angle from the parent.
+
+    [THEORY-6] tan(2 · angle) = 2 p11 / p10: the top eigenvector of the second moment. A latent without room for the
+               child mixes it in.
+    """
+    return 0.5 * np.arctan2(2 * p11, p10)
+
+
+def gram_schmidt(directions):
+    """What a tied SAE with as many latents as features learns of independent, overlapping features.
+
+    directions  (F, D)  unit vectors, the most frequent first
+    returns rows (F, D), orthonormal: each direction without its components along those before it
+
+    [THEORY-7] A tied SAE's rows are orthonormal where it reconstructs exactly, so of two features at cosine rho the
+               second is learned as its orthogonal part, at cosine sqrt(1 - rho^2) with the truth.
+    """
+    rows = []
+    for direction in directions:
+        for row in rows:
+            direction = direction - (direction @ row) * row
+        rows.append(direction / np.sqrt((direction**2).sum()))
+    return np.stack(rows)                                   # (F, D)

@@ -1,0 +1,166 @@
+"""Mutants of ABS: the detector and the read-out."""
+
+import numpy as np
+
+from sae_spec.reference import detector
+from sae_spec.reference.constraints import row_norms
+from sae_spec.spec_tests.mutants import mutant
+
+
+@mutant("detector: usual is the mean over all firings without the child", clause="ABS-24", target="detector.usual")
+def usual_not_in_full(right, stream):
+    content = np.diag(stream.content_with)
+    return right(stream._replace(full=stream.fires, full_acts=stream.acts, full_content=content, full_with=stream.together,
+                                 full_acts_with=stream.acts_with, full_content_with=stream.content_with))
+
+
+@mutant("detector: usual is the mean over all full samples, the child's too", clause="ABS-24", target="detector.usual")
+def usual_with_child(right, stream):
+    nothing = np.zeros_like(stream.together)
+    both = stream._replace(full=stream.fires, full_acts=stream.acts, full_content=np.diag(stream.content_with))
+    act, content, _ = right(both._replace(full_with=nothing, full_acts_with=nothing, full_content_with=nothing))
+    return act, content, right(stream)[2]
+
+
+@mutant("detector: a whisper is heard", clause="ABS-35", target="detector.usual")
+def whisper_heard(right, stream):
+    return right(stream._replace(squares=np.zeros_like(stream.squares)))
+
+
+@mutant("detector: one sample is enough", clause="ABS-35", target="detector.usual")
+def one_is_enough(right, stream):
+    act, content, _ = right(stream)
+    return act, content, np.isfinite(act) & (stream.fires > 0)
+
+
+@mutant("detector: only silence is a shortfall", clause="ABS-25", target="detector.lacking")
+def only_silence(right, stream, usual_act):
+    lack, _ = right(stream, usual_act)
+    return lack, stream.fires - stream.together
+
+
+@mutant("detector: louder than usual makes up for silence", clause="ABS-25", target="detector.lacking")
+def negative_lack(right, stream, usual_act):
+    both = stream.together
+    lack = np.where(both > 0, 1 - detector.quotient(stream.acts_with, both * usual_act), 0.0)
+    return lack, (stream.fires - both) + both * lack
+
+
+@mutant("detector: level without a background", clause="ABS-26", target="detector.full_level")
+def no_background(right, stream, unit, usual_content, lack, missing):
+    content_when = unit @ stream.x_when.T
+    found = detector.quotient(content_when - stream.content_with + lack * stream.content_with, missing)
+    return detector.quotient(found, usual_content)
+
+
+@mutant("detector: level over all of the child's samples", clause="ABS-26", target="detector.full_level")
+def level_unweighted(right, stream, unit, usual_content, lack, missing):
+    return right(stream, unit, usual_content, np.ones_like(lack), np.broadcast_to(stream.fires, lack.shape))
+
+
+@mutant("detector: disturbed without its standard errors", clause="ABS-27", target="detector.disturbance")
+def no_errors(right, stream, lack):
+    rate = detector.quotient(stream.together, stream.fires)
+    without = detector.quotient(stream.fires[:, np.newaxis] - stream.together, stream.samples - stream.fires)
+    return np.fmax(detector.quotient(np.abs(rate - without), without), lack)
+
+
+@mutant("detector: speaking low does not disturb", clause="ABS-27", target="detector.disturbance")
+def rates_only(right, stream, lack):
+    return right(stream, 0 * lack)
+
+
+@mutant("detector: whatever the child writes is carried", clause="ABS-28", target="detector.carrying")
+def any_direction(right, stream, unit, W_dec):
+    left_out = unit @ stream.x_when.T - stream.acts_with * row_norms(W_dec)[:, np.newaxis]
+    return detector.quotient(row_norms(W_dec) * stream.acts, left_out)
+
+
+@mutant("detector: carried of all that is there", clause="ABS-28", target="detector.carrying")
+def of_content(right, stream, unit, W_dec):
+    return detector.quotient((unit @ W_dec.T) * stream.acts, unit @ stream.x_when.T)
+
+
+@mutant("detector: coupling is always asked", clause="ABS-29", target="detector.coupling")
+def always_asked(right, stream, unit):
+    return np.nan_to_num(right(stream, unit), nan=1.0)
+
+
+@mutant("detector: coupling is never asked", clause="ABS-29", target="detector.coupling")
+def never_asked(right, stream, unit):
+    return np.full_like(right(stream, unit), np.nan)
+
+
+@mutant("detector: any coupling is full coupling", clause="ABS-29", target="detector.coupling")
+def any_coupling(right, stream, unit):
+    return np.sign(right(stream, unit))
+
+
+@mutant("detector: the shortfall alone", clause="ABS-30", target="detector.ramp")
+def no_questions(right, value, low, high):
+    return np.ones_like(value)
+
+
+@mutant("detector: the score has no direction", clause="ABS-30", target="detector.absorption_score")
+def symmetric(right, stream, W_enc, W_dec):
+    score = right(stream, W_enc, W_dec)
+    return np.maximum(score, score.T)
+
+
+@mutant("detector: yes or no", clause="ABS-30", target="detector.absorption_score")
+def yes_or_no(right, stream, W_enc, W_dec):
+    return (right(stream, W_enc, W_dec) > detector.THRESHOLD).astype(float)
+
+
+@mutant("detector: any number of samples is enough", clause="ABS-30", target="detector.evidence")
+def always_enough(right, stream, W_dec):
+    found = right(stream, W_dec)
+    return found._replace(enough=np.ones_like(found.enough))
+
+
+@mutant("detector: a tied SAE is judged by its stream", clause="ABS-31", target="detector.absorption_score")
+def tied_too(right, stream, W_enc, W_dec):
+    return right(stream, W_enc.copy(), W_dec)
+
+
+@mutant("detector: equal weights count as tied", clause="ABS-31", target="detector.absorption_score")
+def equal_is_tied(right, stream, W_enc, W_dec):
+    return right(stream, W_dec if np.array_equal(W_enc, W_dec) else W_enc, W_dec)
+
+
+@mutant("detector: rows may be nearly equal", clause="ABS-32", target="detector.evidence")
+def nearly_equal(right, stream, W_dec):
+    found = right(stream, W_dec)
+    return found._replace(cosine=np.minimum(found.cosine, 0.97))
+
+
+@mutant("read-out: in units of the parent's norm, not its square", clause="ABS-33", target="detector.read_out_matrix")
+def by_norm(right, score, W_dec, threshold):
+    return right(score, W_dec, threshold) * row_norms(W_dec)[:, np.newaxis]
+
+
+@mutant("read-out: in units of the child's row", clause="ABS-33", target="detector.read_out_matrix")
+def by_child(right, score, W_dec, threshold):
+    A = right(score, W_dec, threshold)
+    squares = (W_dec**2).sum(-1)
+    return A * squares[:, np.newaxis] / np.where(squares == 0, 1, squares)
+
+
+@mutant("read-out: detected at the threshold", clause="ABS-33", target="detector.read_out_matrix")
+def at_threshold(right, score, W_dec, threshold):
+    return right(score, W_dec, np.nextafter(threshold, 0))
+
+
+@mutant("read-out: children receive from parents", clause="ABS-34", target="detector.corrected")
+def other_way(right, acts, A):
+    return right(acts, A.T)
+
+
+@mutant("read-out: replaces what the parent says", clause="ABS-34", target="detector.corrected")
+def replaces(right, acts, A):
+    return np.where((A != 0).any(1), acts @ A.T, acts)
+
+
+@mutant("read-out: of nothing detected is cut at 0", clause="ABS-34", target="detector.corrected")
+def cut_at_0(right, acts, A):
+    return np.maximum(right(acts, A), 0)

@@ -1,0 +1,105 @@
+"""ABS, what can be seen: weight patterns of latents and pairs, and who fires with whom.
+
+The dense definitions, for as many latents as an (M, M) array has room for; pairs are [parent, child]. Sums
+and cosines are float64: the detector asks small differences of them. Counts are exact.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+SPEAKS = 0.01        # below this share of the sample's size an activation is rounding noise
+
+
+def lengths(W):
+    """Row norms (M, 1) in float64."""
+    return W.double().norm(dim=-1, keepdim=True)
+
+
+def unit_rows(W):
+    """Rows of W (M, D) at norm 1 in float64; a zero row stays zero."""
+    norm = lengths(W)
+    return W.double() / norm.where(norm > 0, 1)
+
+
+def alignment(W_enc, W_dec):
+    """Cosine (M,) of each latent's encoder and decoder row, both (M, D).  Clauses: ABS-16."""
+    return torch.linalg.vecdot(unit_rows(W_enc), unit_rows(W_dec))
+
+
+def pattern_gap(W_enc, W_dec):
+    """Cosine of the decoder rows less that of the encoder rows, (M, M), diagonal 0.  Clauses: ABS-17."""
+    cosines = [rows @ rows.T for rows in (unit_rows(W_dec), unit_rows(W_enc))]
+    return (cosines[0] - cosines[1]).fill_diagonal_(0)
+
+
+def within_data(W_enc, x):
+    """W_enc (M, D) projected on the span of the samples x (B, D), b_dec subtracted.  Clauses: ABS-18.
+
+    In float64, or rounding noise would pass for a direction of the data.
+    """
+    _, size, axes = torch.linalg.svd(x.double(), full_matrices=False)
+    if size.numel():
+        axes = axes[size > 1e-9 * size[0]]                  # (rank, D); the first is the largest
+    return (W_enc.double() @ axes.T @ axes).to(W_enc.dtype)
+
+
+class Stream(NamedTuple):
+    """Sums over samples: see `observe`. "content" is a sample's component along a decoder row."""
+
+    samples: torch.Tensor        # ()      how many
+    total: torch.Tensor          # (D,)    x - b_dec
+    fires: torch.Tensor          # (M,)    in how many samples i fires; over those
+    acts: torch.Tensor           # (M,)    its activations
+    squares: torch.Tensor        # (M,)    their squares
+    x_when: torch.Tensor         # (M, D)  x - b_dec
+    x_loud: torch.Tensor         # (M, D)  x - b_dec times its activation
+    full: torch.Tensor           # (M,)    in how many samples i speaks in full; over those
+    full_acts: torch.Tensor      # (M,)    its activations
+    full_content: torch.Tensor   # (M,)    its content
+    together: torch.Tensor       # (M, M)  in how many samples p and c fire; over those
+    acts_with: torch.Tensor      # (M, M)  p's activations
+    content_with: torch.Tensor   # (M, M)  p's content
+    full_with: torch.Tensor          # (M, M)  in how many p speaks in full and c fires; over those
+    full_acts_with: torch.Tensor     # (M, M)  p's activations
+    full_content_with: torch.Tensor  # (M, M)  p's content
+
+
+def observe(x, acts, W_dec, b_dec):
+    """A Stream from samples x (B, D) and their activations (B, M).  Clauses: ABS-19, ABS-20."""
+    acts, centred = acts.double(), x.double() - b_dec.double()
+    written = acts * lengths(W_dec).T                       # (B, M)
+    content = centred @ unit_rows(W_dec).T                  # (B, M)
+    fires = (acts != 0) & (written.abs() >= SPEAKS * lengths(centred))            # (B, M)
+    full = fires & (2 * written >= content)                 # (B, M)
+    on, loud = fires.double(), acts.where(fires, 0)         # (B, M)
+
+    def sums(which):
+        """(count, activations, content) where `which` (B, M) holds: over all samples, each other latent's."""
+        parts = [part.where(which, 0) for part in (torch.ones_like(acts), acts, content)]
+        return [part.sum(0) for part in parts], [part.T @ on for part in parts]
+
+    (count, total_acts, _), with_others = sums(fires)
+    in_full, in_full_with_others = sums(full)
+    return Stream(torch.tensor(float(len(x)), dtype=torch.float64, device=x.device), centred.sum(0),
+                  count, total_acts, loud.square().sum(0), on.T @ centred, loud.T @ centred,
+                  *in_full, *with_others, *in_full_with_others)
+
+
+def merge(one, other):
+    """The stream of both; the order does not matter.  Clauses: ABS-21."""
+    return Stream(*map(torch.add, one, other))
+
+
+def lift(stream):
+    """P(p and c) / (P(p) · P(c)), (M, M); 1 with a latent that never fires.  Clauses: ABS-22."""
+    chance = torch.outer(stream.fires, stream.fires)        # (M, M)
+    return (stream.together * stream.samples / chance).where(chance > 0, 1)
+
+
+def phi(stream):
+    """Correlation (M, M) of two latents' firing; 0 with one that fires never or always.  Clauses: ABS-23."""
+    n, fires = stream.samples, stream.fires
+    variance = fires * (n - fires)                          # (M,)
+    scale = torch.outer(variance.sqrt(), variance.sqrt())   # (M, M)
+    return ((stream.together * n - torch.outer(fires, fires)) / scale).where(scale > 0, 0)

@@ -1,0 +1,72 @@
+"""One subject of the bench in a process of its own: takes a step when asked and says how long it took.
+
+It speaks JSON lines on stdin and stdout: {"do": "step"} -> {"seconds": 0.4}. It imports numpy and torch alone, so
+that it runs in a peer's environment, where this package is not installed.
+
+A subject is a function (weights, settings) -> (step, loss, floor):
+    weights   {"W_enc" (M, D), "W_dec" (M, D), "b_enc" (M,), "b_dec" (D,)}, torch tensors
+    settings  {"k", "batches", "threads"}
+    step      step(x (B, D)): everything that the subject does in one step
+    loss      loss(x) before any step, in units of sum_D mean_B (x - recon)^2; or None where there is none
+    floor     bytes of gradients and optimizer state, which no implementation can do without
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def serve(subjects):
+    """Answer until stdin ends: python -m ... NAME FOLDER, FOLDER as `session.py` wrote it."""
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)                                           # whatever a library prints is not the protocol
+    name, folder = sys.argv[1], Path(sys.argv[2])
+
+    import torch
+
+    settings = json.loads((folder / "settings.json").read_text())
+    torch.set_num_threads(settings["threads"])
+    weights = {each: torch.from_numpy(np.load(folder / f"{each}.npy")) for each in ("W_enc", "W_dec", "b_enc", "b_dec")}
+    batches = [torch.from_numpy(np.load(folder / f"x{i}.npy")) for i in range(settings["batches"])]
+    prepare, version = subjects(name)
+    step, loss, floor = prepare(weights, settings)
+    del weights
+    value = None if loss is None else float(loss(batches[0]))
+    before, done = memory("VmRSS"), 0
+    forget_peak()
+    answer(channel, {"version": version, "loss": value})
+    for line in sys.stdin:
+        if json.loads(line)["do"] == "memory":
+            above = None if before is None else memory("VmHWM") - before - floor
+            answer(channel, {"bytes": above})
+            continue
+        start = time.perf_counter()
+        step(batches[done % len(batches)])
+        answer(channel, {"seconds": time.perf_counter() - start})
+        done += 1
+
+
+def answer(channel, content):
+    channel.write(json.dumps(content) + "\n")
+    channel.flush()
+
+
+def memory(field):
+    """Bytes of this process: VmRSS now, VmHWM at its peak; None where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
+def forget_peak():
+    """From here on VmHWM counts anew; where that is not allowed it counts from the start."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass
