@@ -23,8 +23,8 @@ demo: install        ## check the implementation, train four SAEs on a toy and o
 test: install        ## everything that decides whether main is sound
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal spec_tests
 
-quick: install        ## the same with fewer examples and without the long runs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal spec_tests --effort quick -m 'not long'
+quick: install        ## the same in two dtypes, with fewer examples and without the long runs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal spec_tests --effort quick --dtype float64 --dtype bfloat16 -m 'not long'
 
 check: install        ## golden data and README tables in line; the implementation against the whole suite
 	$(BIN)/python -m sae_spec.fixtures.generate --check

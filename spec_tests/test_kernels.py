@@ -30,12 +30,16 @@ def interpreted(*words):
     assert " passed" in done.stdout and " skipped" not in done.stdout, done.stdout[-1000:]
 
 
+
+@pytest.mark.long
 def test_kernels_equal_the_torch_path():
     """See kernel_properties.py."""
     interpreted("-m", "pytest", "-c", os.devnull, f"--rootdir={HERE}", "--import-mode=importlib", "-p", "no:cacheprovider",
                 "-W", "error", "-q", "--effort", "quick", str(HERE / "kernel_properties.py"))
 
 
+
+@pytest.mark.long
 def test_production_agrees_with_the_reference_through_the_kernels():
     interpreted("-m", "sae_spec.spec_tests", "--adapter", "torch_impl", "--effort", "quick", *HALF_OR_SINGLE,
                 "-k", "test_agreement")
