@@ -41,7 +41,7 @@ def per(value, count):
 def usual(stream):
     """p's mean activation and content where it speaks in full without c, and how often it does.
 
-    Clauses: ABS-24.
+    Clauses: ABS-24, ABS-35.
     """
     alone = stream.full[:, None] - stream.full_with
     acts = per(stream.full_acts[:, None] - stream.full_acts_with, alone)
