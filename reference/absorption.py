@@ -69,17 +69,20 @@ class Stream(NamedTuple):
     fires: np.ndarray         # (M,)    in how many samples i fires, and over those
     acts: np.ndarray          # (M,)    sum of its activations
     squares: np.ndarray       # (M,)    of their squares
-    x_when: np.ndarray        # (M, D)  of x - b_dec
-    x_loud: np.ndarray        # (M, D)  of x - b_dec, weighted by i's activation
+    content: np.ndarray       # (M,)    of its content
     full: np.ndarray          # (M,)    in how many samples i speaks in full, and over those
     full_acts: np.ndarray     # (M,)    sum of its activations
+    full_squares: np.ndarray  # (M,)    of their squares
     full_content: np.ndarray  # (M,)    of its content
-    together: np.ndarray      # (M, M)  [p, c]: in how many samples both fire, and over those
-    acts_with: np.ndarray     # (M, M)  sum of p's activations
-    content_with: np.ndarray  # (M, M)  of p's content
-    full_with: np.ndarray          # (M, M)  in how many samples p speaks in full and c fires, and over those
-    full_acts_with: np.ndarray     # (M, M)  sum of p's activations
-    full_content_with: np.ndarray  # (M, M)  of p's content
+    x_when: np.ndarray        # (M, D)  of x - b_dec
+    x_loud: np.ndarray        # (M, D)  of x - b_dec, weighted by i's activation
+    together: np.ndarray      # (M, M)  in how many samples both fire
+    beside: np.ndarray        # (M, M)  [p, c]: in how many p fires and c speaks in full, and over those
+    beside_acts: np.ndarray        # (M, M)  sum of p's activations
+    beside_content: np.ndarray     # (M, M)  of p's content
+    both_full: np.ndarray          # (M, M)  in how many both speak in full, and over those
+    both_full_acts: np.ndarray     # (M, M)  sum of p's activations
+    both_full_content: np.ndarray  # (M, M)  of p's content
 
 
 def observe(x, acts, W_dec, b_dec):
@@ -93,7 +96,8 @@ def observe(x, acts, W_dec, b_dec):
 
     [ABS-19] Here a latent fires where it writes at least 1 % of the sample: |acts| · ||W_dec|| >= .01 · ||x - b_dec||.
              What exact cancellation leaves over, 1e-17, is not a firing.
-    [ABS-20] It speaks in full where it writes at least half of its content.
+    [ABS-20] It speaks in full where it writes at least half of its content. Where it fires without, it fills a slot that a
+             selection rule has left over, or another latent carries what is missing.
     [ABS-21] The sums of two streams are the sums of their concatenation, however it is cut.
     """
     centred = x - b_dec                                     # (B, D)
@@ -102,11 +106,14 @@ def observe(x, acts, W_dec, b_dec):
     fires = (np.abs(written) >= SPEAKS * row_norms(centred)[:, np.newaxis]) & (acts != 0)     # (B, M)
     on = fires.astype(x.dtype)                              # (B, M)
     full = (fires & (written >= content / 2)).astype(x.dtype)                     # (B, M)
-    return Stream(len(x), centred.sum(0),
-                  on.sum(0), (on * acts).sum(0), (on * acts**2).sum(0), on.T @ centred, (on * acts).T @ centred,
-                  full.sum(0), (full * acts).sum(0), (full * content).sum(0),
-                  on.T @ on, (on * acts).T @ on, (on * content).T @ on,
-                  full.T @ on, (full * acts).T @ on, (full * content).T @ on)
+    return Stream(
+        len(x), centred.sum(0),
+        on.sum(0), (on * acts).sum(0), (on * acts**2).sum(0), (on * content).sum(0),
+        full.sum(0), (full * acts).sum(0), (full * acts**2).sum(0), (full * content).sum(0),
+        full.T @ centred, (full * acts).T @ centred,
+        on.T @ on,
+        on.T @ full, (on * acts).T @ full, (on * content).T @ full,
+        full.T @ full, (full * acts).T @ full, (full * content).T @ full)
 
 
 def merge(one, other):

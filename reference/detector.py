@@ -1,12 +1,12 @@
 """ABS, the detector: which latent is absorbed into which, from weights and a stream of activations alone.
 
-For a pair (p, c) it asks, of the samples where c fires:
+For a pair (p, c) it asks, of c's samples, those in which c speaks in full:
 
-    shortfall   how much of its usual activation does p lack?
-    level       is p's direction there as strongly as where p speaks by itself?
-    disturbed   does p behave differently from how it does without c?
-    carried     does c's decoder row write what p leaves out?
-    coupled     or is p's direction there only as a fixed part of c's own?
+    silent, low   in how many is p silent, and how much of its usual activation does it lack in the others?
+    level         is p's direction there as strongly as where p speaks by itself: in all of them, or in the others at least?
+    disturbed     does p behave differently from how it does without c?
+    carried       does c's decoder row write what p leaves out?
+    coupled       or is p's direction there only as a fixed part of c's own?
 
 Absorption is a shortfall at full level, not explained by independence, made up for by c. Look-alikes fail a question:
 independent overlap is not disturbed, exclusive siblings lack the level or are coupled, hedging has no shortfall.
@@ -25,8 +25,10 @@ ENOUGH, WHISPER = 20, 0.25    # see `usual`
 class Evidence(NamedTuple):
     """The answers, (M, M) each, indexed [p, c]; NaN where a quotient has no meaning."""
 
-    shortfall: np.ndarray    # 0 to 1
+    silent: np.ndarray       # share of c's samples in which p does not fire
+    low: np.ndarray          # share of c's samples that p's lack of activation in the others amounts to
     level: np.ndarray        # 1: as strong as where p speaks by itself; 0: as where neither does
+    level_low: np.ndarray    # the same, in the samples in which p fires
     disturbed: np.ndarray    # 0: as if independent
     carried: np.ndarray      # share of what p leaves out that c writes
     coupled: np.ndarray      # 1: p's direction varies with c's activation alone; NaN where that hardly varies
@@ -49,45 +51,48 @@ def usual(stream):
 
     returns act (M, M), content (M, M), enough (M, M)
 
-    [ABS-24] p's usual activation and content are its means over the samples where it speaks in full and c is silent.
+    [ABS-24] p's usual activation and content are its means over the samples where it speaks in full and c does not.
     [ABS-35] Fewer than 20 samples of c, or of p in full without c, say nothing; nor does a p whose usual activation is below a
              quarter of its mean one, weighted by itself: it only fills slots that a selection rule has left over.
+    [ABS-36] A latent that fires in more than two thirds of all samples is part of the background, neither parent nor child.
     """
-    alone = stream.full[:, np.newaxis] - stream.full_with   # (M, M)
-    act = quotient(stream.full_acts[:, np.newaxis] - stream.full_acts_with, alone)          # (M, M)
-    content = quotient(stream.full_content[:, np.newaxis] - stream.full_content_with, alone)
+    alone = stream.full[:, np.newaxis] - stream.both_full   # (M, M)
+    act = quotient(stream.full_acts[:, np.newaxis] - stream.both_full_acts, alone)                    # (M, M)
+    content = quotient(stream.full_content[:, np.newaxis] - stream.both_full_content, alone)          # (M, M)
     loud = act * stream.acts[:, np.newaxis] >= WHISPER * stream.squares[:, np.newaxis]      # (M, M)  of NaN: False
-    return act, content, (stream.fires >= ENOUGH) & (alone >= ENOUGH) & loud
+    rare = 3 * stream.fires <= 2 * stream.samples           # (M,)
+    return act, content, (stream.full >= ENOUGH) & (alone >= ENOUGH) & loud & rare & rare[:, np.newaxis]
 
 
 def lacking(stream, usual_act):
-    """The share of p's usual activation that is missing where both fire, and in how many of c's samples p is missing.
+    """The share of p's usual activation that is missing where it fires in c's samples.
 
-    returns lack (M, M), missing (M, M)
+    returns lack (M, M)
 
-    [ABS-25] shortfall = (n0 + n1 · s) / (n0 + n1), where p is silent in n0 of c's samples, fires in n1, and there lacks
-             s = max(0, 1 - its mean activation / its usual one) of it.
+    [ABS-25] Where p fires in n1 of c's n samples, lack = max(0, 1 - its mean activation there / its usual one);
+             silent = (n - n1) / n and low = lack · n1 / n, and their sum is the shortfall.
     """
-    both = stream.together                                  # (M, M)
-    lack = np.where(both > 0, np.clip(1 - quotient(stream.acts_with, both * usual_act), 0.0, 1.0), 0.0)
-    return lack, (stream.fires - both) + both * lack
+    n1 = stream.beside                                      # (M, M)
+    return np.where(n1 > 0, np.clip(1 - quotient(stream.beside_acts, n1 * usual_act), 0.0, 1.0), 0.0)
 
 
-def full_level(stream, unit, usual_content, lack, missing):
+def levels(stream, unit, usual_content, lack):
     """How strongly p's direction is there in c's samples.
 
-    returns level (M, M)
+    returns level (M, M), level_low (M, M)
 
-    [ABS-26] level is the mean content of p in c's samples, weighted by what p lacks in them, on a scale where 0 is the mean
-             content where neither fires and 1 is p's usual content.
+    [ABS-26] A level is a mean content of p, on a scale where 0 is that of the samples in which p does not fire and c does not
+             speak in full, and 1 is p's usual content. level is that of all of c's samples, weighted by what p lacks in them;
+             level_low that of those in which p fires.
     """
-    content_when = unit @ stream.x_when.T                   # (M, M)  [p, c]: sum of p's content over c's samples
-    apart = stream.fires[:, np.newaxis] - stream.together   # (M, M)  p without c
-    neither = stream.samples - stream.fires - apart         # (M, M)
-    over_p = np.diag(content_when)[:, np.newaxis] - stream.content_with           # (M, M)  over p without c
-    background = quotient((unit @ stream.total)[:, np.newaxis] - content_when - over_p, neither)
-    found = quotient(content_when - stream.content_with + lack * stream.content_with, missing)
-    return quotient(found - background, usual_content - background)
+    n, n1 = stream.full, stream.beside                      # (M,), (M, M)
+    in_all = unit @ stream.x_when.T                         # (M, M)  [p, c]: sum of p's content over c's samples
+    low = stream.beside_content                             # (M, M)  over those in which p fires
+    apart = stream.fires[:, np.newaxis] - n1                # (M, M)  p without c
+    elsewhere = (unit @ stream.total)[:, np.newaxis] - in_all - (stream.content[:, np.newaxis] - low)
+    background = quotient(elsewhere, stream.samples - n - apart)                  # (M, M)
+    on_scale = lambda content: quotient(content - background, usual_content - background)
+    return on_scale(quotient(in_all - low + lack * low, n - n1 + lack * n1)), on_scale(quotient(low, n1))
 
 
 def disturbance(stream, lack):
@@ -95,13 +100,13 @@ def disturbance(stream, lack):
 
     returns disturbed (M, M)
 
-    [ABS-27] disturbed is the larger of s and the relative difference between how often p fires with c and without it,
+    [ABS-27] disturbed is the larger of lack and the relative difference between how often p fires with c and without it,
              less three standard errors of that difference.
     """
-    n, child = stream.samples, stream.fires                 # (M,)
-    rate = quotient(stream.together, child)                 # (M, M)
-    without = quotient(child[:, np.newaxis] - stream.together, n - child)         # (M, M)
-    error = np.sqrt(without * (1 - without) * (quotient(1, child) + quotient(1, n - child)))          # (M, M)
+    samples, n = stream.samples, stream.full                # (), (M,)
+    rate = quotient(stream.beside, n)                       # (M, M)
+    without = quotient(stream.fires[:, np.newaxis] - stream.beside, samples - n)  # (M, M)
+    error = np.sqrt(without * (1 - without) * (quotient(1, n) + quotient(1, samples - n)))            # (M, M)
     return np.fmax(quotient(np.maximum(np.abs(rate - without) - 3 * error, 0.0), without), lack)
 
 
@@ -112,8 +117,8 @@ def carrying(stream, unit, W_dec):
 
     [ABS-28] carried = what c's row writes along p's / what p leaves out of its content, in c's samples on average.
     """
-    left_out = unit @ stream.x_when.T - stream.acts_with * row_norms(W_dec)[:, np.newaxis]    # (M, M)
-    return quotient((unit @ W_dec.T) * stream.acts, left_out)                     # (M, M)
+    left_out = unit @ stream.x_when.T - stream.beside_acts * row_norms(W_dec)[:, np.newaxis]          # (M, M)
+    return quotient((unit @ W_dec.T) * stream.full_acts, left_out)                # (M, M)
 
 
 def coupling(stream, unit):
@@ -124,8 +129,9 @@ def coupling(stream, unit):
     [ABS-29] coupled = cov(c's activation, p's content) over c's samples, in units that make it 1 where the content is
              proportional to the activation; asked only where c's activation varies by more than 5 %.
     """
-    variation = quotient(stream.squares * stream.fires, stream.acts**2) - 1       # (M,)  squared coefficient of variation
-    joint = quotient((unit @ stream.x_loud.T) * stream.fires, stream.acts * (unit @ stream.x_when.T)) - 1
+    n, acts = stream.full, stream.full_acts                 # (M,)
+    variation = quotient(stream.full_squares * n, acts**2) - 1                    # (M,)  squared coefficient of variation
+    joint = quotient((unit @ stream.x_loud.T) * n, acts * (unit @ stream.x_when.T)) - 1               # (M, M)
     return np.where(variation > 0.05**2, quotient(joint, variation), np.nan)      # (M, M)
 
 
@@ -133,9 +139,11 @@ def evidence(stream, W_dec):
     """The questions of this file, for all pairs.  stream absorption.Stream, W_dec (M, D); returns Evidence."""
     unit = normalize_rows(W_dec)                            # (M, D)
     usual_act, usual_content, enough = usual(stream)
-    lack, missing = lacking(stream, usual_act)
+    lack = lacking(stream, usual_act)
+    level, level_low = levels(stream, unit, usual_content, lack)
     return Evidence(
-        shortfall=quotient(missing, stream.fires), level=full_level(stream, unit, usual_content, lack, missing),
+        silent=quotient(stream.full - stream.beside, stream.full), low=quotient(lack * stream.beside, stream.full),
+        level=level, level_low=level_low,
         disturbed=disturbance(stream, lack), carried=carrying(stream, unit, W_dec), coupled=coupling(stream, unit),
         cosine=unit @ unit.T, enough=enough)
 
@@ -143,8 +151,9 @@ def evidence(stream, W_dec):
 def absorption_score(stream, W_enc, W_dec):
     """How much of p is absorbed into c.
 
-        score[p, c] = shortfall · ramp(level, .85, .95) · ramp(2 - level, 0, .5) · ramp(disturbed, .1, .25)
-                      · ramp(carried, .3, .6) · ramp(1 - coupled, .3, .6)
+        score[p, c] = max((silent + low) · there(level), low · there(level_low))
+                      · ramp(disturbed, .1, .25) · ramp(carried, .3, .6) · ramp(1 - coupled, .3, .6)
+        there(level) = ramp(level, .85, .95) · ramp(2 - level, 0, .5)
 
     where there is enough to judge by and .05 < cosine < .98; 0 elsewhere and on the diagonal
 
@@ -153,6 +162,8 @@ def absorption_score(stream, W_enc, W_dec):
     returns score (M, M), from 0 to 1, indexed [parent, child]
 
     [ABS-30] The score is the shortfall where every question is answered for absorption: in the delta family it is delta.
+             Where the child often comes without its parent, and the level is low for that reason, what the parent lacks in
+             the samples in which it fires still counts.
     [ABS-31] For a tied SAE, one array in both places, it is identically 0: what reads with the row it writes with cannot hide
              one feature in another's row. Where a selection rule silences a tied parent, the recall hole shows it.
     [ABS-32] Rows with cosine above .98 are two latents of one feature, not a parent and its child.
@@ -161,37 +172,11 @@ def absorption_score(stream, W_enc, W_dec):
     if W_enc is W_dec:
         return np.zeros((M, M))
     e = evidence(stream, W_dec)
+    there = lambda level: ramp(level, 0.85, 0.95) * ramp(2 - level, 0.0, 0.5)     # 0 for NaN
     free = np.where(np.isnan(e.coupled), 1.0, ramp(1 - e.coupled, 0.3, 0.6))      # (M, M)
-    score = np.nan_to_num(e.shortfall) * ramp(e.level, 0.85, 0.95) * ramp(2 - e.level, 0.0, 0.5)
+    silent, low = np.nan_to_num(e.silent), np.nan_to_num(e.low)                   # (M, M)
+    score = np.maximum((silent + low) * there(e.level), low * there(e.level_low))
     score = score * ramp(e.disturbed, 0.1, 0.25) * ramp(e.carried, 0.3, 0.6) * free
     score = np.where(e.enough & (e.cosine > 0.05) & (e.cosine < 0.98), score, 0.0)
     np.fill_diagonal(score, 0.0)
     return score                                            # (M, M)
-
-
-def read_out_matrix(score, W_dec, threshold=THRESHOLD):
-    """How much of a parent each child's activation stands for.
-
-        A[p, c] = W_dec[c] · W_dec[p] / ||W_dec[p]||^2   where score[p, c] > threshold, else 0
-
-    returns A (M, M)
-
-    [ABS-33] The coefficient is the child's row along its parent's, in units of the parent's row: delta in the delta family.
-    """
-    squares = (W_dec**2).sum(-1)[:, np.newaxis]             # (M, 1)
-    along = W_dec @ W_dec.T / np.where(squares > 0, squares, 1.0)                 # (M, M)
-    return np.where(score > threshold, along, 0.0)
-
-
-def corrected(acts, A):
-    """The corrected read-out: a parent is on where its absorbing children are.
-
-        read_out[b, p] = acts[b, p] + sum_c A[p, c] · acts[b, c]
-
-    acts  (B, M)
-    A     (M, M)
-    returns read_out (B, M)
-
-    [ABS-34] Nothing is added but what a detected child carries: with A = 0 the read-out is the activations.
-    """
-    return acts + acts @ A.T                                # (B, M)

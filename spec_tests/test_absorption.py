@@ -142,7 +142,8 @@ def test_half_its_content_is_speaking_in_full(adapter, content, length, b_dec):
     """What writes all or half of the sample speaks in full, what writes a quarter of it only fires."""
     given_ = {"x": np.full((3, 1), content) + b_dec, "W_dec": [[length]], "b_dec": b_dec}
     got = observe(adapter, given_ | {"acts": content / length * np.array([[1.0], [0.5], [0.25]])})
-    assert_same({"fires": [3.0], "full": [2.0]}, got, adapter.dtype)
+    want = {"fires": [3.0], "full": [2.0], "together": [[3.0]], "beside": [[2.0]], "both_full": [[2.0]]}
+    assert_same(want, got, adapter.dtype)
 
 
 @clause("ABS-21")
@@ -152,7 +153,7 @@ def test_a_stream_may_be_cut_shuffled_and_repeated(adapter, stream, cuts, times,
     want, shuffled = observe(adapter, stream), {name: stream[name][order] for name in ("x", "acts")}
     assert_same(want, observe(adapter, stream, cuts=cuts), adapter.dtype)
     assert_same(want, observe(adapter, stream | shuffled, cuts=cuts), adapter.dtype)
-    counts = {name: times * want[name] for name in ("fires", "full", "together")}
+    counts = {name: times * want[name] for name in ("fires", "full", "together", "beside", "both_full")}
     assert_same(want | counts, observe(adapter, stream, times=times, cuts=cuts), adapter.dtype)
 
 

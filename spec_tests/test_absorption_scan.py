@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from sae_spec.reference import absorption, detector, theory, toy_worlds
+from sae_spec.reference import absorption, detector, read_out, theory, toy_worlds
 from sae_spec.reference.constraints import normalize_rows
 from sae_spec.reference.toy_models import draw
 from sae_spec.torch_impl import absorption_pairs as pairs
@@ -75,11 +75,11 @@ def test_the_read_out_is_the_references():
     rng = np.random.default_rng(5)
     x, acts, W_enc, W_dec, b_dec = absorbing_tree(rng, np.full(9, 0.8))
     dense = detector.absorption_score(absorption.observe(x, acts, W_dec, b_dec), W_enc, W_dec)
-    A = detector.read_out_matrix(dense, W_dec)
+    A = read_out.read_out_matrix(dense, W_dec)
     parents, children = map(torch.tensor, np.nonzero(A))
     along = pairs.coefficients(parents, children, torch.tensor(W_dec))
     mine = pairs.corrected(torch.tensor(acts), parents, children, along)
-    np.testing.assert_allclose(mine.numpy(), detector.corrected(acts, A), rtol=1e-12)
+    np.testing.assert_allclose(mine.numpy(), read_out.corrected(acts, A), rtol=1e-12)
     assert (mine.numpy() > acts + 0.1).any()
 
 

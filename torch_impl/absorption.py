@@ -52,17 +52,20 @@ class Stream(NamedTuple):
     fires: torch.Tensor          # (M,)    in how many samples i fires; over those
     acts: torch.Tensor           # (M,)    its activations
     squares: torch.Tensor        # (M,)    their squares
-    x_when: torch.Tensor         # (M, D)  x - b_dec
-    x_loud: torch.Tensor         # (M, D)  x - b_dec times its activation
+    content: torch.Tensor        # (M,)    its content
     full: torch.Tensor           # (M,)    in how many samples i speaks in full; over those
     full_acts: torch.Tensor      # (M,)    its activations
+    full_squares: torch.Tensor   # (M,)    their squares
     full_content: torch.Tensor   # (M,)    its content
-    together: torch.Tensor       # (M, M)  in how many samples p and c fire; over those
-    acts_with: torch.Tensor      # (M, M)  p's activations
-    content_with: torch.Tensor   # (M, M)  p's content
-    full_with: torch.Tensor          # (M, M)  in how many p speaks in full and c fires; over those
-    full_acts_with: torch.Tensor     # (M, M)  p's activations
-    full_content_with: torch.Tensor  # (M, M)  p's content
+    x_when: torch.Tensor         # (M, D)  x - b_dec
+    x_loud: torch.Tensor         # (M, D)  x - b_dec times its activation
+    together: torch.Tensor       # (M, M)  in how many samples p and c fire
+    beside: torch.Tensor         # (M, M)  in how many p fires and c speaks in full; over those
+    beside_acts: torch.Tensor        # (M, M)  p's activations
+    beside_content: torch.Tensor     # (M, M)  p's content
+    both_full: torch.Tensor          # (M, M)  in how many p and c speak in full; over those
+    both_full_acts: torch.Tensor     # (M, M)  p's activations
+    both_full_content: torch.Tensor  # (M, M)  p's content
 
 
 def observe(x, acts, W_dec, b_dec):
@@ -72,18 +75,12 @@ def observe(x, acts, W_dec, b_dec):
     content = centred @ unit_rows(W_dec).T                  # (B, M)
     fires = (acts != 0) & (written.abs() >= SPEAKS * lengths(centred))            # (B, M)
     full = fires & (2 * written >= content)                 # (B, M)
-    on, loud = fires.double(), acts.where(fires, 0)         # (B, M)
-
-    def sums(which):
-        """(count, activations, content) where `which` (B, M) holds: over all samples, each other latent's."""
-        parts = [part.where(which, 0) for part in (torch.ones_like(acts), acts, content)]
-        return [part.sum(0) for part in parts], [part.T @ on for part in parts]
-
-    (count, total_acts, _), with_others = sums(fires)
-    in_full, in_full_with_others = sums(full)
-    return Stream(torch.tensor(float(len(x)), dtype=torch.float64, device=x.device), centred.sum(0),
-                  count, total_acts, loud.square().sum(0), on.T @ centred, loud.T @ centred,
-                  *in_full, *with_others, *in_full_with_others)
+    on, in_full = fires.double(), full.double()             # (B, M)
+    parts = torch.ones_like(acts), acts, acts.square(), content
+    singles = [part.where(which, 0).sum(0) for which in (fires, full) for part in parts]
+    pairs = [part.where(which, 0).T @ in_full for which in (fires, full) for part in (parts[0], acts, content)]
+    return Stream(torch.tensor(float(len(x)), dtype=torch.float64, device=x.device), centred.sum(0), *singles,
+                  in_full.T @ centred, (in_full * acts).T @ centred, on.T @ on, *pairs)
 
 
 def merge(one, other):

@@ -8,7 +8,7 @@ import torch
 
 from .absorption import lengths
 from .constraints import directions
-from .detector import ENOUGH, THRESHOLD, VARIES, WHISPER, Evidence, per, weighed
+from .detector import THRESHOLD, Geometry, answers, sums, weighed
 
 CHUNK = 256          # children whose candidates' rows are gathered at once: (CHUNK, top, D) numbers
 
@@ -18,34 +18,10 @@ def evidence(counts, index, W_dec):
     """Evidence of (M, top) fields.  Clauses: ABS-24 to ABS-29."""
     unit, norms = directions(W_dec), lengths(W_dec)[:, 0]
     p = index.clamp_min(0)
-    child, parent, n = counts.fires[:, None], counts.fires[p], counts.samples
     during, loudly, cosine = products(counts, p, unit)
-    own = torch.linalg.vecdot(unit.double(), counts.x_when.double())[p]           # over p's own samples
-    anywhere = (unit.double() @ counts.total)[p]
-
-    alone = counts.full[p] - counts.full_with
-    usual_acts = per(counts.full_acts[p] - counts.full_acts_with, alone)
-    usual_content = per(counts.full_content[p] - counts.full_content_with, alone)
-    lacking = 1 - per(counts.acts_with, counts.together * usual_acts)
-    lacking = lacking.clamp(0, 1).where(counts.together > 0, 0)
-    missing = child - counts.together + counts.together * lacking
-
-    neither = n - child - parent + counts.together
-    background = per(anywhere - during - (own - counts.content_with), neither)
-    found = per(during - (1 - lacking) * counts.content_with, missing)
-    level = per(found - background, usual_content - background)
-
-    beside, without = per(counts.together, child), per(parent - counts.together, n - child)
-    chance = 3 * per(without * (1 - without) * n, child * (n - child)).sqrt()
-    disturbed = torch.fmax(per(((beside - without).abs() - chance).clamp_min(0), without), lacking)
-
-    acts = counts.acts[:, None]
-    carried = per(cosine * norms[:, None] * acts, during - counts.acts_with * norms[p])
-    varies = per(counts.squares[:, None] * child, acts.square()) - 1
-    coupled = ((per(loudly * child, acts * during) - 1) / varies).where(varies > VARIES, torch.nan)
-    loud = usual_acts * counts.acts[p] >= WHISPER * counts.squares[p]
-    enough = (child >= ENOUGH) & (alone >= ENOUGH) & loud & (index >= 0)
-    return Evidence(per(missing, child), level, disturbed, carried, coupled, cosine, enough)
+    geometry = Geometry((unit.double() @ counts.total)[p], during, loudly, cosine, norms[p], norms[:, None])
+    found = answers(counts, sums(counts, p), sums(counts, (slice(None), None)), geometry)
+    return found._replace(enough=found.enough & (index >= 0))
 
 
 def products(counts, p, unit):

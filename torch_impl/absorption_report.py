@@ -42,7 +42,7 @@ def lost_firings(parents, children, slots, counts):
 
     Where two children fire together both count: an upper bound.
     """
-    silent = counts.fires[children] - counts.together[children, slots]
+    silent = counts.full[children] - counts.beside[children, slots]
     lost = torch.zeros_like(counts.fires).index_add_(0, parents, silent)
     worst = torch.unique(parents)
     worst = worst[lost[worst].argsort(descending=True, stable=True)]

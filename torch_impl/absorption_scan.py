@@ -18,6 +18,7 @@ from .constraints import directions
 from .detector import COSINES
 
 BLOCK = 4096         # rows of one block of the product: BLOCK^2 numbers, 64 MiB in float32, are there at once
+FEW = 16_384         # firings whose samples are gathered at once: (FEW, D) numbers
 
 
 @torch.no_grad()
@@ -92,24 +93,26 @@ def places(mask):
 
 
 class Counts(NamedTuple):
-    """`absorption.Stream` where the last six are (M, top), at the candidates' places [c, slot]."""
+    """`absorption.Stream` without `together`, the last six (M, top), at the candidates' places [c, slot]."""
 
     samples: torch.Tensor        # ()
     total: torch.Tensor          # (D,)
     fires: torch.Tensor          # (M,)
     acts: torch.Tensor           # (M,)
     squares: torch.Tensor        # (M,)
-    x_when: torch.Tensor         # (M, D)
-    x_loud: torch.Tensor         # (M, D)
+    content: torch.Tensor        # (M,)
     full: torch.Tensor           # (M,)
     full_acts: torch.Tensor      # (M,)
+    full_squares: torch.Tensor   # (M,)
     full_content: torch.Tensor   # (M,)
-    together: torch.Tensor       # (M, top)
-    acts_with: torch.Tensor      # (M, top)
-    content_with: torch.Tensor   # (M, top)
-    full_with: torch.Tensor          # (M, top)
-    full_acts_with: torch.Tensor     # (M, top)
-    full_content_with: torch.Tensor  # (M, top)
+    x_when: torch.Tensor         # (M, D)
+    x_loud: torch.Tensor         # (M, D)
+    beside: torch.Tensor         # (M, top)
+    beside_acts: torch.Tensor    # (M, top)
+    beside_content: torch.Tensor     # (M, top)
+    both_full: torch.Tensor          # (M, top)
+    both_full_acts: torch.Tensor     # (M, top)
+    both_full_content: torch.Tensor  # (M, top)
 
 
 def no_counts(W_dec, top):
@@ -118,7 +121,7 @@ def no_counts(W_dec, top):
     latent, pair = (lambda: torch.zeros(M, **double)), (lambda: torch.zeros(M, top, **double))
     wide = torch.float64 if M * D < 2**24 else torch.float32                      # the largest part by far
     rows = lambda: torch.zeros(M, D, device=W_dec.device, dtype=wide)
-    singles = [rows() if name in ("x_when", "x_loud") else latent() for name in Counts._fields[2:10]]
+    singles = [rows() if name in ("x_when", "x_loud") else latent() for name in Counts._fields[2:12]]
     return Counts(torch.zeros((), **double), torch.zeros(D, **double), *singles, *(pair() for _ in range(6)))
 
 
@@ -141,33 +144,29 @@ def count(counts, index, x, acts, W_dec, b_dec, norms=None):
     centred = x.double() - b_dec.double()                   # (B, D)
     row, latent = acts.nonzero(as_tuple=True)               # (n,) sample after sample
     value, norm = acts[row, latent].double(), norms[latent, 0]
-    written = value * norm
-    loud = written.abs() >= SPEAKS * lengths(centred)[row, 0]
-    row, latent, value, written, norm = (part[loud] for part in (row, latent, value, written, norm))
-    along = torch.cat([torch.linalg.vecdot(centred[r], W_dec[i].double())
-                       for r, i in zip(row.split(16_384), latent.split(16_384))])  # (n,)
-    content = along / norm.where(norm > 0, 1)
-    full = 2 * written >= content
+    fires = (value * norm).abs() >= SPEAKS * lengths(centred)[row, 0]
+    row, latent, value, norm = (part[fires] for part in (row, latent, value, norm))
+    along = [torch.linalg.vecdot(centred[r], W_dec[i].double()) for r, i in zip(row.split(FEW), latent.split(FEW))]
+    content = torch.cat(along) / norm.where(norm > 0, 1)
+    full = 2 * value * norm >= content
     one = torch.ones_like(value)
-    parts = [one, value, content, *(part.where(full, 0) for part in (one, value, content))]
     counts.samples.add_(len(x))
     counts.total.add_(centred.sum(0))
-    singles = (counts.fires, counts.acts, counts.squares, *counts[7:10])
-    for into, what in zip(singles, (one, value, value.square(), *parts[3:])):
+    parts = [one, value, value.square(), content]
+    for into, what in zip(counts[2:10], parts + [part.where(full, 0) for part in parts]):
         into.index_put_((latent,), what, accumulate=True)
-    for begin in range(0, len(latent), 16_384):             # (n, D) would be many times the batch
-        part = slice(begin, begin + 16_384)
-        rows = centred[row[part]]
-        counts.x_when.index_add_(0, latent[part], rows.to(counts.x_when))
-        counts.x_loud.index_add_(0, latent[part], (rows * value[part, None]).to(counts.x_loud))
-    for begin in range(0, len(latent), 65_536):             # a firing child and its candidates
-        c, b = latent[begin : begin + 65_536], row[begin : begin + 65_536]
+    for r, i, loud in zip(*(part[full].split(FEW) for part in (row, latent, value))):
+        rows = centred[r]
+        counts.x_when.index_add_(0, i, rows.to(counts.x_when))
+        counts.x_loud.index_add_(0, i, (rows * loud[:, None]).to(counts.x_loud))
+    pairs = [one, value, content]
+    pairs += [part.where(full, 0) for part in pairs]
+    for c, b in zip(latent[full].split(4 * FEW), row[full].split(4 * FEW)):       # a child and its candidates
         parent = index[c]                                   # (n, top)
         place = find(row * len(W_dec) + latent, b[:, None] * len(W_dec) + parent).where(parent >= 0, -1)
-        fired = (place >= 0).nonzero(as_tuple=True)
-        where, entry = (c[fired[0]], fired[1]), place[fired]
-        for into, what in zip(counts[10:], parts):
-            into.index_put_(where, what[entry], accumulate=True)
+        entry, slot = (place >= 0).nonzero(as_tuple=True)
+        for into, what in zip(counts[12:], pairs):
+            into.index_put_((c[entry], slot), what[place[entry, slot]], accumulate=True)
 
 
 def find(keys, wanted):

@@ -1,8 +1,10 @@
 """ABS, the detector: how far is latent p absorbed into latent c? Weights and a Stream say, not the truth.
 
-All pairs at once, (M, M) float64, indexed [p, c]; rows of p's properties are (M, 1), c's are (M,).
+One set of questions for all pairs, (M, M) float64, indexed [p, c], and for few: `answers` takes whatever shapes
+broadcast against each other.
 """
 
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import torch
@@ -14,18 +16,32 @@ ENOUGH = 20          # samples of c, and of p in full without c, below which not
 WHISPER = 0.25       # p's usual activation over its mean one, weighted by itself, below which nothing is said
 COSINES = 0.05, 0.98             # of the decoder rows: above the first, below the second
 VARIES = 0.05 ** 2               # relative variance of c's activation above which `coupled` is asked
+OF_A_LATENT = "fires", "acts", "squares", "content", "full", "full_acts", "full_squares", "full_content"
 
 
 class Evidence(NamedTuple):
-    """What the score is made of, (M, M) each; NaN where there is nothing to divide by."""
+    """What the score is made of, one number a pair; NaN where there is nothing to divide by."""
 
-    shortfall: torch.Tensor
+    silent: torch.Tensor
+    low: torch.Tensor
     level: torch.Tensor
+    level_low: torch.Tensor
     disturbed: torch.Tensor
     carried: torch.Tensor
     coupled: torch.Tensor
     cosine: torch.Tensor
     enough: torch.Tensor         # bool
+
+
+class Geometry(NamedTuple):
+    """Products of p's unit decoder row, one number a pair."""
+
+    anywhere: torch.Tensor       # with the sum of all samples
+    during: torch.Tensor         # with that of c's samples
+    loudly: torch.Tensor         # with that, each sample times c's activation
+    cosine: torch.Tensor         # with c's unit decoder row
+    norm_p: torch.Tensor         # and the lengths of both rows
+    norm_c: torch.Tensor
 
 
 def ramp(value, low, high):
@@ -38,67 +54,67 @@ def per(value, count):
     return (value / count).where(count != 0, torch.nan)
 
 
-def usual(stream):
-    """p's mean activation and content where it speaks in full without c, and how often it does.
+def sums(stream, where):
+    """The sums over single latents' samples, indexed to stand for a pair's parent or child."""
+    return SimpleNamespace(**{name: getattr(stream, name)[where] for name in OF_A_LATENT})
 
-    Clauses: ABS-24, ABS-35.
+
+def answers(stream, p, c, geometry):
+    """Evidence for pairs.
+
+    stream    what has samples and sums over pairs: a Stream or absorption_scan.Counts
+    p, c      `sums` of the parents and of the children
+    geometry  Geometry of the pairs
+    Clauses: ABS-24 to ABS-29, ABS-35, ABS-36.
     """
-    alone = stream.full[:, None] - stream.full_with
-    acts = per(stream.full_acts[:, None] - stream.full_acts_with, alone)
-    return acts, per(stream.full_content[:, None] - stream.full_content_with, alone), alone
+    alone = p.full - stream.both_full                       # p in full, c not
+    usual_acts = per(p.full_acts - stream.both_full_acts, alone)
+    usual_content = per(p.full_content - stream.both_full_content, alone)
+    n1 = stream.beside
+    lacking = (1 - per(stream.beside_acts, n1 * usual_acts)).clamp(0, 1).where(n1 > 0, 0)
+    most = 2 * stream.samples                               # of thirds: who fires more often is background
+    enough = (c.full >= ENOUGH) & (alone >= ENOUGH) & (usual_acts * p.acts >= WHISPER * p.squares)
+    left_out = geometry.during - stream.beside_acts * geometry.norm_p
+    return Evidence(
+        per(c.full - n1, c.full), per(n1 * lacking, c.full), *levels(stream, p, c, geometry, usual_content, lacking),
+        disturbed(stream, p, c, lacking), per(geometry.cosine * geometry.norm_c * c.full_acts, left_out),
+        coupled(c, geometry), geometry.cosine, enough & (3 * p.fires <= most) & (3 * c.fires <= most))
 
 
-def lack(stream, usual_acts):
-    """Share of its usual activation that p lacks where both fire, 0 if they never do.  Clauses: ABS-25."""
-    share = 1 - per(stream.acts_with, stream.together * usual_acts)
-    return share.clamp(0, 1).where(stream.together > 0, 0)
+def levels(stream, p, c, geometry, usual_content, lacking):
+    """Where p's content lies between the background's and the usual: where p lacks something, where it fires.
+
+    Clauses: ABS-26.
+    """
+    with_c, without_c = stream.beside_content, p.content - stream.beside_content  # sums over p's samples
+    neither = stream.samples - c.full - p.fires + stream.beside
+    background = per(geometry.anywhere - geometry.during - without_c, neither)
+    present = 1 - lacking
+    missed = per(geometry.during - present * with_c, c.full - present * stream.beside)
+    return [per(content - background, usual_content - background) for content in (missed, per(with_c, stream.beside))]
 
 
-def level(stream, unit, usual_content, lacking):
-    """Where p's content in c's samples lies between the background's and the usual.  Clauses: ABS-26."""
-    during = unit @ stream.x_when.T                         # p's content, summed over c's samples
-    apart = during.diag()[:, None] - stream.content_with    # over p's without c
-    neither = stream.samples - stream.fires - stream.fires[:, None] + stream.together
-    background = per((unit @ stream.total)[:, None] - during - apart, neither)
-    weight = stream.fires - stream.together + stream.together * lacking
-    found = per(during - (1 - lacking) * stream.content_with, weight)
-    return per(found - background, usual_content - background)
-
-
-def disturbed(stream, lacking):
+def disturbed(stream, p, c, lacking):
     """How differently p behaves beside c, less what chance explains.  Clauses: ABS-27."""
-    others = stream.samples - stream.fires                  # (M,)  samples without c
-    beside = per(stream.together, stream.fires)
-    without = per(stream.fires[:, None] - stream.together, others)
-    chance = 3 * per(without * (1 - without) * stream.samples, stream.fires * others).sqrt()
+    others = stream.samples - c.full
+    beside, without = per(stream.beside, c.full), per(p.fires - stream.beside, others)
+    chance = 3 * per(without * (1 - without) * stream.samples, c.full * others).sqrt()
     return torch.fmax(per(((beside - without).abs() - chance).clamp_min(0), without), lacking)
 
 
-def carried(stream, unit, W_dec):
-    """Share of what p leaves out that c's row writes.  Clauses: ABS-28."""
-    left_out = unit @ stream.x_when.T - stream.acts_with * lengths(W_dec)
-    return per(unit @ W_dec.double().T * stream.acts, left_out)
-
-
-def coupled(stream, unit):
+def coupled(c, geometry):
     """How much of p's content rises and falls with c's activation alone.  Clauses: ABS-29."""
-    during = unit @ stream.x_when.T
-    varies = per(stream.squares * stream.fires, stream.acts.square()) - 1         # (M,)
-    jointly = per((unit @ stream.x_loud.T) * stream.fires, stream.acts * during) - 1
+    varies = per(c.full_squares * c.full, c.full_acts.square()) - 1
+    jointly = per(geometry.loudly * c.full, c.full_acts * geometry.during) - 1
     return (jointly / varies).where(varies > VARIES, torch.nan)
 
 
 def evidence(stream, W_dec):
     """Every question for every pair, from a Stream and W_dec (M, D).  Clauses: ABS-24 to ABS-29."""
-    unit = unit_rows(W_dec)
-    usual_acts, usual_content, alone = usual(stream)
-    lacking = lack(stream, usual_acts)
-    missing = stream.fires - stream.together + stream.together * lacking
-    loud = usual_acts * stream.acts[:, None] >= WHISPER * stream.squares[:, None]
-    return Evidence(per(missing, stream.fires), level(stream, unit, usual_content, lacking),
-                    disturbed(stream, lacking), carried(stream, unit, W_dec), coupled(stream, unit),
-                    unit @ unit.T,
-                    (stream.fires >= ENOUGH) & (alone >= ENOUGH) & loud)
+    unit, norm = unit_rows(W_dec), lengths(W_dec)
+    products = Geometry((unit @ stream.total)[:, None], unit @ stream.x_when.T, unit @ stream.x_loud.T, unit @ unit.T,
+                        norm, norm[:, 0])
+    return answers(stream, sums(stream, (slice(None), None)), sums(stream, slice(None)), products)
 
 
 def absorption_score(stream, W_enc, W_dec):
@@ -110,28 +126,15 @@ def absorption_score(stream, W_enc, W_dec):
 
 def weighed(found):
     """The score that Evidence amounts to, in its shape.  Clauses: ABS-30, ABS-32."""
+    silent, low = found.silent.nan_to_num(0), found.low.nan_to_num(0)
+    missing = torch.maximum((silent + low) * there(found.level), low * there(found.level_low))
     free = ramp(1 - found.coupled, 0.3, 0.6).where(~found.coupled.isnan(), 1)
-    answers = (ramp(found.level, 0.85, 0.95), ramp(2 - found.level, 0, 0.5), ramp(found.disturbed, 0.1, 0.25),
-               ramp(found.carried, 0.3, 0.6), free)
-    score = torch.stack([found.shortfall.nan_to_num(0), *answers]).prod(0)
+    answered = ramp(found.disturbed, 0.1, 0.25) * ramp(found.carried, 0.3, 0.6) * free
     low, high = COSINES
     asked = found.enough & (low < found.cosine) & (found.cosine < high)
-    return score.where(asked, 0)
+    return (missing * answered).where(asked, 0)
 
 
-def read_out_matrix(score, W_dec, threshold=THRESHOLD):
-    """A (M, M): the child's row along the parent's, in units of the parent's; 0 for undetected pairs.
-
-    Clauses: ABS-33.
-    """
-    rows = W_dec.double()
-    products = rows @ rows.T                                # (M, M)
-    squares = products.diag()[:, None]                      # (M, 1)
-    along = products / squares.where(squares > 0, 1)
-    return along.where(score.double() > threshold, 0)
-
-
-def corrected(acts, A):
-    """acts (B, M) and what detected children carry, in acts' dtype.  Clauses: ABS-34."""
-    wide = acts.double()
-    return (wide + wide @ A.double().T).to(acts.dtype)
+def there(level):
+    """1 at full level, 0 well below or above."""
+    return ramp(level, 0.85, 0.95) * ramp(2 - level, 0, 0.5)

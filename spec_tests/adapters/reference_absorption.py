@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sae_spec.reference import absorption, detector, ground_truth, meta_sae, saebench, theory, toy_models, toy_worlds
+from sae_spec.reference import absorption, detector, ground_truth, meta_sae, read_out, saebench, theory, toy_models, toy_worlds
 
 PRESETS = {"code": saebench.CODE, "paper": saebench.PAPER}
 
@@ -87,6 +87,7 @@ def stream_of(config, i):
 def cofiring(config, i):
     stream = stream_of(config, i)
     return {"fires": stream.fires, "full": stream.full, "together": stream.together,
+            "beside": stream.beside, "both_full": stream.both_full,
             "lift": absorption.lift(stream), "phi": absorption.phi(stream)}
 
 
@@ -97,8 +98,8 @@ def absorption_score(config, i):
 
 
 def corrected_read_out(config, i):
-    A = detector.read_out_matrix(i["score"], i["W_dec"], config.get("threshold", detector.THRESHOLD))
-    return {"A": A, "read_out": detector.corrected(i["acts"], A)}
+    A = read_out.read_out_matrix(i["score"], i["W_dec"], config.get("threshold", detector.THRESHOLD))
+    return {"A": A, "read_out": read_out.corrected(i["acts"], A)}
 
 
 def main_latents(config, i):

@@ -5,6 +5,7 @@ import numpy as np
 from sae_spec.reference import absorption, detector, toy_worlds
 from sae_spec.reference.constraints import row_norms
 from sae_spec.reference.ground_truth import match, scores
+from sae_spec.reference.read_out import corrected, read_out_matrix
 from sae_spec.reference.toy_models import draw
 from sae_spec.spec_tests.claims.bench import L1, LONG, STEPS, TIED, activations, generators, trained
 from sae_spec.spec_tests.claims.registry import Outcome, bars, claim
@@ -21,14 +22,14 @@ def before_and_after(sae, world, seed, architecture=L1):
     W_dec, b_dec = sae["W_dec"], sae["b_dec"]
     x, _ = draw(world, np.random.default_rng([seed, 0]), SAMPLES)
     stream = absorption.observe(x, activations(sae, x, architecture), W_dec, b_dec)
-    A = detector.read_out_matrix(detector.absorption_score(stream, sae.get("W_enc", W_dec), W_dec), W_dec)
+    A = read_out_matrix(detector.absorption_score(stream, sae.get("W_enc", W_dec), W_dec), W_dec)
     x, magnitudes = draw(world, np.random.default_rng([seed, 1]), SAMPLES)
     acts, on = activations(sae, x, architecture), magnitudes > 0
     latent = match(W_dec, world.directions)[0]
     children = np.flatnonzero(world.parent >= 0)
     beside = on[:, children[0]] if len(children) else np.ones(len(x), bool)
     found = []
-    for read in (acts, detector.corrected(acts, A)):
+    for read in (acts, corrected(acts, A)):
         fires = firing(x, read, sae)[:, latent] & (latent >= 0)
         precision, recall = scores(fires, on)[:2]
         found.append([scores(fires[beside], on[beside])[1], recall, precision])

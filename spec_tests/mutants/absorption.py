@@ -75,13 +75,19 @@ def positive_only(right, x, acts, W_dec, b_dec):
 @mutant("stream: whoever fires speaks in full", clause="ABS-20", target="absorption.observe")
 def always_full(right, x, acts, W_dec, b_dec):
     found = right(x, acts, W_dec, b_dec)
-    return found._replace(full=found.fires, full_with=found.together)
+    return found._replace(full=found.fires, beside=found.together, both_full=found.together)
 
 
 @mutant("stream: in full from more than half on", clause="ABS-20", target="absorption.observe")
 def more_than_half(right, x, acts, W_dec, b_dec):
     full = right(x, acts * (1 - 1e-9), W_dec, b_dec)
-    return right(x, acts, W_dec, b_dec)._replace(full=full.full, full_with=full.full_with)
+    return right(x, acts, W_dec, b_dec)._replace(full=full.full, beside=full.beside, both_full=full.both_full)
+
+
+@mutant("stream: beside whoever fires at all", clause="ABS-20", target="absorption.observe")
+def beside_whispers(right, x, acts, W_dec, b_dec):
+    found = right(x, acts, W_dec, b_dec)
+    return found._replace(beside=found.together)
 
 
 @mutant("stream: firings together are not added", clause="ABS-21", target="absorption.merge")

@@ -9,16 +9,17 @@ from sae_spec.spec_tests.mutants import mutant
 
 @mutant("detector: usual is the mean over all firings without the child", clause="ABS-24", target="detector.usual")
 def usual_not_in_full(right, stream):
-    content = np.diag(stream.content_with)
-    return right(stream._replace(full=stream.fires, full_acts=stream.acts, full_content=content, full_with=stream.together,
-                                 full_acts_with=stream.acts_with, full_content_with=stream.content_with))
+    """The child's samples stay those in which it speaks in full."""
+    without = stream._replace(full=stream.fires, full_acts=stream.acts, full_content=stream.content, both_full=stream.beside,
+                              both_full_acts=stream.beside_acts, both_full_content=stream.beside_content)
+    return *right(without)[:2], right(stream)[2]
 
 
 @mutant("detector: usual is the mean over all full samples, the child's too", clause="ABS-24", target="detector.usual")
 def usual_with_child(right, stream):
+    """Where the parent never speaks in full beside the child, nothing changes."""
     nothing = np.zeros_like(stream.together)
-    both = stream._replace(full=stream.fires, full_acts=stream.acts, full_content=np.diag(stream.content_with))
-    act, content, _ = right(both._replace(full_with=nothing, full_acts_with=nothing, full_content_with=nothing))
+    act, content, _ = right(stream._replace(both_full=nothing, both_full_acts=nothing, both_full_content=nothing))
     return act, content, right(stream)[2]
 
 
@@ -30,38 +31,69 @@ def whisper_heard(right, stream):
 @mutant("detector: one sample is enough", clause="ABS-35", target="detector.usual")
 def one_is_enough(right, stream):
     act, content, _ = right(stream)
-    return act, content, np.isfinite(act) & (stream.fires > 0)
+    return act, content, np.isfinite(act) & (stream.full > 0)
 
 
-@mutant("detector: only silence is a shortfall", clause="ABS-25", target="detector.lacking")
-def only_silence(right, stream, usual_act):
-    lack, _ = right(stream, usual_act)
-    return lack, stream.fires - stream.together
+@mutant("detector: the background may absorb", clause="ABS-36", target="detector.usual")
+def background_heard(right, stream):
+    """As if there were many more samples, of nothing."""
+    return right(stream._replace(samples=100 * stream.samples + 100))
+
+
+@mutant("detector: background from two thirds on", clause="ABS-36", target="detector.usual")
+def background_at_the_limit(right, stream):
+    return right(stream._replace(samples=stream.samples - 1))
+
+
+@mutant("detector: the child's low firings are its samples too", clause="ABS-25", target="detector.lacking")
+def low_child(right, stream, usual_act):
+    """Those in which it does not speak in full: the parent is then said to be there."""
+    n1 = stream.together
+    return np.where(n1 > 0, np.clip(1 - detector.quotient(stream.beside_acts, n1 * usual_act), 0.0, 1.0), 0.0)
 
 
 @mutant("detector: louder than usual makes up for silence", clause="ABS-25", target="detector.lacking")
 def negative_lack(right, stream, usual_act):
-    both = stream.together
-    lack = np.where(both > 0, 1 - detector.quotient(stream.acts_with, both * usual_act), 0.0)
-    return lack, (stream.fires - both) + both * lack
+    n1 = stream.beside
+    return np.where(n1 > 0, 1 - detector.quotient(stream.beside_acts, n1 * usual_act), 0.0)
 
 
-@mutant("detector: level without a background", clause="ABS-26", target="detector.full_level")
-def no_background(right, stream, unit, usual_content, lack, missing):
-    content_when = unit @ stream.x_when.T
-    found = detector.quotient(content_when - stream.content_with + lack * stream.content_with, missing)
-    return detector.quotient(found, usual_content)
+@mutant("detector: who speaks low lacks everything", clause="ABS-25", target="detector.lacking")
+def lacks_all(right, stream, usual_act):
+    return np.sign(right(stream, usual_act))
 
 
-@mutant("detector: level over all of the child's samples", clause="ABS-26", target="detector.full_level")
-def level_unweighted(right, stream, unit, usual_content, lack, missing):
-    return right(stream, unit, usual_content, np.ones_like(lack), np.broadcast_to(stream.fires, lack.shape))
+@mutant("detector: level without a background", clause="ABS-26", target="detector.levels")
+def no_background(right, stream, unit, usual_content, lack):
+    return right(stream._replace(total=0 * stream.total), unit, usual_content, lack)
+
+
+@mutant("detector: level over all of the child's samples alike", clause="ABS-26", target="detector.levels")
+def level_unweighted(right, stream, unit, usual_content, lack):
+    return right(stream, unit, usual_content, np.ones_like(lack))[0], right(stream, unit, usual_content, lack)[1]
+
+
+@mutant("detector: one level", clause="ABS-26", target="detector.levels")
+def one_level(right, *arguments):
+    return right(*arguments)[0], right(*arguments)[0]
+
+
+@mutant("detector: the level of all decides alone", clause="ABS-30", target="detector.evidence")
+def level_of_all(right, stream, W_dec):
+    found = right(stream, W_dec)
+    return found._replace(level_low=np.zeros_like(found.level_low))
+
+
+@mutant("detector: silence never counts", clause="ABS-30", target="detector.evidence")
+def only_low(right, stream, W_dec):
+    found = right(stream, W_dec)
+    return found._replace(level=found.level_low)
 
 
 @mutant("detector: disturbed without its standard errors", clause="ABS-27", target="detector.disturbance")
 def no_errors(right, stream, lack):
-    rate = detector.quotient(stream.together, stream.fires)
-    without = detector.quotient(stream.fires[:, np.newaxis] - stream.together, stream.samples - stream.fires)
+    rate = detector.quotient(stream.beside, stream.full)
+    without = detector.quotient(stream.fires[:, np.newaxis] - stream.beside, stream.samples - stream.full)
     return np.fmax(detector.quotient(np.abs(rate - without), without), lack)
 
 
@@ -72,13 +104,13 @@ def rates_only(right, stream, lack):
 
 @mutant("detector: whatever the child writes is carried", clause="ABS-28", target="detector.carrying")
 def any_direction(right, stream, unit, W_dec):
-    left_out = unit @ stream.x_when.T - stream.acts_with * row_norms(W_dec)[:, np.newaxis]
-    return detector.quotient(row_norms(W_dec) * stream.acts, left_out)
+    left_out = unit @ stream.x_when.T - stream.beside_acts * row_norms(W_dec)[:, np.newaxis]
+    return detector.quotient(row_norms(W_dec) * stream.full_acts, left_out)
 
 
 @mutant("detector: carried of all that is there", clause="ABS-28", target="detector.carrying")
 def of_content(right, stream, unit, W_dec):
-    return detector.quotient((unit @ W_dec.T) * stream.acts, unit @ stream.x_when.T)
+    return detector.quotient((unit @ W_dec.T) * stream.full_acts, unit @ stream.x_when.T)
 
 
 @mutant("detector: coupling is always asked", clause="ABS-29", target="detector.coupling")
@@ -134,33 +166,33 @@ def nearly_equal(right, stream, W_dec):
     return found._replace(cosine=np.minimum(found.cosine, 0.97))
 
 
-@mutant("read-out: in units of the parent's norm, not its square", clause="ABS-33", target="detector.read_out_matrix")
+@mutant("read-out: in units of the parent's norm, not its square", clause="ABS-33", target="read_out.read_out_matrix")
 def by_norm(right, score, W_dec, threshold):
     return right(score, W_dec, threshold) * row_norms(W_dec)[:, np.newaxis]
 
 
-@mutant("read-out: in units of the child's row", clause="ABS-33", target="detector.read_out_matrix")
+@mutant("read-out: in units of the child's row", clause="ABS-33", target="read_out.read_out_matrix")
 def by_child(right, score, W_dec, threshold):
     A = right(score, W_dec, threshold)
     squares = (W_dec**2).sum(-1)
     return A * squares[:, np.newaxis] / np.where(squares == 0, 1, squares)
 
 
-@mutant("read-out: detected at the threshold", clause="ABS-33", target="detector.read_out_matrix")
+@mutant("read-out: detected at the threshold", clause="ABS-33", target="read_out.read_out_matrix")
 def at_threshold(right, score, W_dec, threshold):
     return right(score, W_dec, np.nextafter(threshold, 0))
 
 
-@mutant("read-out: children receive from parents", clause="ABS-34", target="detector.corrected")
+@mutant("read-out: children receive from parents", clause="ABS-34", target="read_out.corrected")
 def other_way(right, acts, A):
     return right(acts, A.T)
 
 
-@mutant("read-out: replaces what the parent says", clause="ABS-34", target="detector.corrected")
+@mutant("read-out: replaces what the parent says", clause="ABS-34", target="read_out.corrected")
 def replaces(right, acts, A):
     return np.where((A != 0).any(1), acts @ A.T, acts)
 
 
-@mutant("read-out: of nothing detected is cut at 0", clause="ABS-34", target="detector.corrected")
+@mutant("read-out: of nothing detected is cut at 0", clause="ABS-34", target="read_out.corrected")
 def cut_at_0(right, acts, A):
     return np.maximum(right(acts, A), 0)

@@ -1,0 +1,33 @@
+"""ABS, the corrected read-out: once it is known who is absorbed into whom, the activations can say so."""
+
+import numpy as np
+
+from .detector import THRESHOLD
+
+
+def read_out_matrix(score, W_dec, threshold=THRESHOLD):
+    """How much of a parent each child's activation stands for.
+
+        A[p, c] = W_dec[c] · W_dec[p] / ||W_dec[p]||^2   where score[p, c] > threshold, else 0
+
+    returns A (M, M)
+
+    [ABS-33] The coefficient is the child's row along its parent's, in units of the parent's row: delta in the delta family.
+    """
+    squares = (W_dec**2).sum(-1)[:, np.newaxis]             # (M, 1)
+    along = W_dec @ W_dec.T / np.where(squares > 0, squares, 1.0)                 # (M, M)
+    return np.where(score > threshold, along, 0.0)
+
+
+def corrected(acts, A):
+    """The corrected read-out: a parent is on where its absorbing children are.
+
+        read_out[b, p] = acts[b, p] + sum_c A[p, c] · acts[b, c]
+
+    acts  (B, M)
+    A     (M, M)
+    returns read_out (B, M)
+
+    [ABS-34] Nothing is added but what a detected child carries: with A = 0 the read-out is the activations.
+    """
+    return acts + acts @ A.T                                # (B, M)
