@@ -77,6 +77,7 @@ class Stream(NamedTuple):
     x_when: np.ndarray        # (M, D)  of x - b_dec
     x_loud: np.ndarray        # (M, D)  of x - b_dec, weighted by i's activation
     together: np.ndarray      # (M, M)  in how many samples both fire
+    content_squares: np.ndarray    # (M, M)  [p, c]: sum of p's squared content over the samples in which c speaks in full
     beside: np.ndarray        # (M, M)  [p, c]: in how many p fires and c speaks in full, and over those
     beside_acts: np.ndarray        # (M, M)  sum of p's activations
     beside_content: np.ndarray     # (M, M)  of p's content
@@ -111,7 +112,7 @@ def observe(x, acts, W_dec, b_dec):
         on.sum(0), (on * acts).sum(0), (on * acts**2).sum(0), (on * content).sum(0),
         full.sum(0), (full * acts).sum(0), (full * acts**2).sum(0), (full * content).sum(0),
         full.T @ centred, (full * acts).T @ centred,
-        on.T @ on,
+        on.T @ on, (content**2).T @ full,
         on.T @ full, (on * acts).T @ full, (on * content).T @ full,
         full.T @ full, (full * acts).T @ full, (full * content).T @ full)
 

@@ -1,39 +1,15 @@
 """ABS, the detector: which latent is absorbed into which, from weights and a stream of activations alone.
 
-For a pair (p, c) it asks, of c's samples, those in which c speaks in full:
-
-    silent, low   in how many is p silent, and how much of its usual activation does it lack in the others?
-    level         is p's direction there as strongly as where p speaks by itself: in all of them, or in the others at least?
-    disturbed     does p behave differently from how it does without c?
-    carried       does c's decoder row write what p leaves out?
-    coupled       or is p's direction there only as a fixed part of c's own?
-
-Absorption is a shortfall at full level, not explained by independence, made up for by c. Look-alikes fail a question:
-independent overlap is not disturbed, exclusive siblings lack the level or are coupled, hedging has no shortfall.
+Absorption is a shortfall of the parent's at full level, not explained by independence, made up for by the child: see
+evidence.py for the questions. Look-alikes fail one of them: independent overlap is not disturbed, exclusive siblings lack
+the level or are coupled, hedging has no shortfall.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
-from .constraints import normalize_rows, row_norms
+from .evidence import evidence
 
 THRESHOLD = 0.1875   # a score above it says absorbed
-ENOUGH, WHISPER = 20, 0.25    # see `usual`
-
-
-class Evidence(NamedTuple):
-    """The answers, (M, M) each, indexed [p, c]; NaN where a quotient has no meaning."""
-
-    silent: np.ndarray       # share of c's samples in which p does not fire
-    low: np.ndarray          # share of c's samples that p's lack of activation in the others amounts to
-    level: np.ndarray        # 1: as strong as where p speaks by itself; 0: as where neither does
-    level_low: np.ndarray    # the same, in the samples in which p fires
-    disturbed: np.ndarray    # 0: as if independent
-    carried: np.ndarray      # share of what p leaves out that c writes
-    coupled: np.ndarray      # 1: p's direction varies with c's activation alone; NaN where that hardly varies
-    cosine: np.ndarray       # of the decoder rows
-    enough: np.ndarray       # True where there are samples to judge by
 
 
 def ramp(value, low, high):
@@ -41,119 +17,13 @@ def ramp(value, low, high):
     return np.nan_to_num(np.clip((value - low) / (high - low), 0.0, 1.0), nan=0.0)
 
 
-def quotient(a, b):
-    """a / b; NaN, never infinite, where b is 0."""
-    return np.divide(a, b, out=np.full(np.broadcast(a, b).shape, np.nan), where=b != 0)
-
-
-def usual(stream):
-    """How p speaks without c.
-
-    returns act (M, M), content (M, M), enough (M, M)
-
-    [ABS-24] p's usual activation and content are its means over the samples where it speaks in full and c does not.
-    [ABS-35] Fewer than 20 samples of c, or of p in full without c, say nothing; nor does a p whose usual activation is below a
-             quarter of its mean one, weighted by itself: it only fills slots that a selection rule has left over.
-    [ABS-36] A latent that fires in more than two thirds of all samples is part of the background, neither parent nor child.
-    """
-    alone = stream.full[:, np.newaxis] - stream.both_full   # (M, M)
-    act = quotient(stream.full_acts[:, np.newaxis] - stream.both_full_acts, alone)                    # (M, M)
-    content = quotient(stream.full_content[:, np.newaxis] - stream.both_full_content, alone)          # (M, M)
-    loud = act * stream.acts[:, np.newaxis] >= WHISPER * stream.squares[:, np.newaxis]      # (M, M)  of NaN: False
-    rare = 3 * stream.fires <= 2 * stream.samples           # (M,)
-    return act, content, (stream.full >= ENOUGH) & (alone >= ENOUGH) & loud & rare & rare[:, np.newaxis]
-
-
-def lacking(stream, usual_act):
-    """The share of p's usual activation that is missing where it fires in c's samples.
-
-    returns lack (M, M)
-
-    [ABS-25] Where p fires in n1 of c's n samples, lack = max(0, 1 - its mean activation there / its usual one);
-             silent = (n - n1) / n and low = lack · n1 / n, and their sum is the shortfall.
-    """
-    n1 = stream.beside                                      # (M, M)
-    return np.where(n1 > 0, np.clip(1 - quotient(stream.beside_acts, n1 * usual_act), 0.0, 1.0), 0.0)
-
-
-def levels(stream, unit, usual_content, lack):
-    """How strongly p's direction is there in c's samples.
-
-    returns level (M, M), level_low (M, M)
-
-    [ABS-26] A level is a mean content of p, on a scale where 0 is that of the samples in which p does not fire and c does not
-             speak in full, and 1 is p's usual content. level is that of all of c's samples, weighted by what p lacks in them;
-             level_low that of those in which p fires.
-    """
-    n, n1 = stream.full, stream.beside                      # (M,), (M, M)
-    in_all = unit @ stream.x_when.T                         # (M, M)  [p, c]: sum of p's content over c's samples
-    low = stream.beside_content                             # (M, M)  over those in which p fires
-    apart = stream.fires[:, np.newaxis] - n1                # (M, M)  p without c
-    elsewhere = (unit @ stream.total)[:, np.newaxis] - in_all - (stream.content[:, np.newaxis] - low)
-    background = quotient(elsewhere, stream.samples - n - apart)                  # (M, M)
-    on_scale = lambda content: quotient(content - background, usual_content - background)
-    return on_scale(quotient(in_all - low + lack * low, n - n1 + lack * n1)), on_scale(quotient(low, n1))
-
-
-def disturbance(stream, lack):
-    """How far p behaves beside c from what independence would have it do.
-
-    returns disturbed (M, M)
-
-    [ABS-27] disturbed is the larger of lack and the relative difference between how often p fires with c and without it,
-             less three standard errors of that difference.
-    """
-    samples, n = stream.samples, stream.full                # (), (M,)
-    rate = quotient(stream.beside, n)                       # (M, M)
-    without = quotient(stream.fires[:, np.newaxis] - stream.beside, samples - n)  # (M, M)
-    error = np.sqrt(without * (1 - without) * (quotient(1, n) + quotient(1, samples - n)))            # (M, M)
-    return np.fmax(quotient(np.maximum(np.abs(rate - without) - 3 * error, 0.0), without), lack)
-
-
-def carrying(stream, unit, W_dec):
-    """The share of what p leaves out that c writes.
-
-    returns carried (M, M)
-
-    [ABS-28] carried = what c's row writes along p's / what p leaves out of its content, in c's samples on average.
-    """
-    left_out = unit @ stream.x_when.T - stream.beside_acts * row_norms(W_dec)[:, np.newaxis]          # (M, M)
-    return quotient((unit @ W_dec.T) * stream.full_acts, left_out)                # (M, M)
-
-
-def coupling(stream, unit):
-    """Whether p's content is but a fixed part of what c stands for.
-
-    returns coupled (M, M)
-
-    [ABS-29] coupled = cov(c's activation, p's content) over c's samples, in units that make it 1 where the content is
-             proportional to the activation; asked only where c's activation varies by more than 5 %.
-    """
-    n, acts = stream.full, stream.full_acts                 # (M,)
-    variation = quotient(stream.full_squares * n, acts**2) - 1                    # (M,)  squared coefficient of variation
-    joint = quotient((unit @ stream.x_loud.T) * n, acts * (unit @ stream.x_when.T)) - 1               # (M, M)
-    return np.where(variation > 0.05**2, quotient(joint, variation), np.nan)      # (M, M)
-
-
-def evidence(stream, W_dec):
-    """The questions of this file, for all pairs.  stream absorption.Stream, W_dec (M, D); returns Evidence."""
-    unit = normalize_rows(W_dec)                            # (M, D)
-    usual_act, usual_content, enough = usual(stream)
-    lack = lacking(stream, usual_act)
-    level, level_low = levels(stream, unit, usual_content, lack)
-    return Evidence(
-        silent=quotient(stream.full - stream.beside, stream.full), low=quotient(lack * stream.beside, stream.full),
-        level=level, level_low=level_low,
-        disturbed=disturbance(stream, lack), carried=carrying(stream, unit, W_dec), coupled=coupling(stream, unit),
-        cosine=unit @ unit.T, enough=enough)
-
-
 def absorption_score(stream, W_enc, W_dec):
     """How much of p is absorbed into c.
 
         score[p, c] = max((silent + low) · there(level), low · there(level_low))
-                      · ramp(disturbed, .1, .25) · ramp(carried, .3, .6) · ramp(1 - coupled, .3, .6)
-        there(level) = ramp(level, .85, .95) · ramp(2 - level, 0, .5)
+                      · ramp(disturbed, .1, .25) · ramp(carried, .3, .6) · free
+        there(level) = ramp(level, .8, .9) · ramp(2 - level, 0, .5)
+        free = max(ramp(1 - coupled, .3, .6), ramp(1 - followed, .3, .6) · ramp(steady, .7, .85)), 1 where c hardly varies
 
     where there is enough to judge by and .05 < cosine < .98; 0 elsewhere and on the diagonal
 
@@ -172,8 +42,9 @@ def absorption_score(stream, W_enc, W_dec):
     if W_enc is W_dec:
         return np.zeros((M, M))
     e = evidence(stream, W_dec)
-    there = lambda level: ramp(level, 0.85, 0.95) * ramp(2 - level, 0.0, 0.5)     # 0 for NaN
-    free = np.where(np.isnan(e.coupled), 1.0, ramp(1 - e.coupled, 0.3, 0.6))      # (M, M)
+    there = lambda level: ramp(level, 0.8, 0.9) * ramp(2 - level, 0.0, 0.5)       # 0 for NaN
+    free = np.maximum(ramp(1 - e.coupled, 0.3, 0.6), ramp(1 - e.followed, 0.3, 0.6) * ramp(e.steady, 0.7, 0.85))
+    free = np.where(np.isnan(e.coupled), 1.0, free)         # (M, M)
     silent, low = np.nan_to_num(e.silent), np.nan_to_num(e.low)                   # (M, M)
     score = np.maximum((silent + low) * there(e.level), low * there(e.level_low))
     score = score * ramp(e.disturbed, 0.1, 0.25) * ramp(e.carried, 0.3, 0.6) * free

@@ -118,19 +118,20 @@ def test_streams_agree(adapter, x, acts, W_dec, b_dec, cut):
 
 
 @clause("ABS-24", "ABS-25", "ABS-26", "ABS-27", "ABS-28", "ABS-29", "ABS-30", "ABS-31", "ABS-32",
-        "ABS-35", "ABS-36", agreement=True)
+        "ABS-35", "ABS-36", "ABS-37", "ABS-38", agreement=True)
 @given(delta=eighths, tied=st.booleans(), seed=st.integers(0, 99), cut=st.integers(0, 144))
 def test_the_detector_agrees(adapter, delta, tied, seed, cut):
     """The delta family, disturbed. Evidence counts where there is enough of it and a shortfall to explain.
 
-    It is made of quotients of differences whose terms are up to 16 times as large: hence the scale.
+    It is made of quotients of differences whose terms are up to 16 times as large: hence the scale. Where a child writes
+    many times what is left out, next to nothing is.
     """
     rng, stream = np.random.default_rng(seed), family(delta)
     noise = lambda like: rng.integers(-2, 3, np.shape(like)) / 16
     stream |= {"x": stream["x"] + noise(stream["x"]), "W_dec": stream["W_dec"] + noise(stream["W_dec"]),
                "acts": stream["acts"] * rng.integers(2, 7, stream["acts"].shape) / 4}          # varies by 35 %
     want, got = both(adapter, "absorption_score", {"tied": tied, "cuts": [cut]}, **stream)
-    asked = (want["enough"] == 1) & (want["silent"] + want["low"] > 0.01)
+    asked = (want["enough"] == 1) & (want["silent"] + want["low"] > 0.01) & (np.abs(want["carried"]) < 4)
     assert asked[P, C]
     decided = lambda found: {name: np.append(np.where(asked, found[name], 0), 16) for name in want}
     assert_same(decided(want), decided(got), adapter.dtype)

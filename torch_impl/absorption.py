@@ -60,6 +60,7 @@ class Stream(NamedTuple):
     x_when: torch.Tensor         # (M, D)  x - b_dec
     x_loud: torch.Tensor         # (M, D)  x - b_dec times its activation
     together: torch.Tensor       # (M, M)  in how many samples p and c fire
+    content_squares: torch.Tensor    # (M, M)  squares of p's content, over all samples in which c speaks in full
     beside: torch.Tensor         # (M, M)  in how many p fires and c speaks in full; over those
     beside_acts: torch.Tensor        # (M, M)  p's activations
     beside_content: torch.Tensor     # (M, M)  p's content
@@ -80,7 +81,8 @@ def observe(x, acts, W_dec, b_dec):
     singles = [part.where(which, 0).sum(0) for which in (fires, full) for part in parts]
     pairs = [part.where(which, 0).T @ in_full for which in (fires, full) for part in (parts[0], acts, content)]
     return Stream(torch.tensor(float(len(x)), dtype=torch.float64, device=x.device), centred.sum(0), *singles,
-                  in_full.T @ centred, (in_full * acts).T @ centred, on.T @ on, *pairs)
+                  in_full.T @ centred, (in_full * acts).T @ centred, on.T @ on, content.square().T @ in_full,
+                  *pairs)
 
 
 def merge(one, other):

@@ -8,7 +8,8 @@ import torch
 
 from .absorption import lengths
 from .constraints import directions
-from .detector import THRESHOLD, Geometry, answers, sums, weighed
+from .detector import THRESHOLD, weighed
+from .evidence import Geometry, answers, sums
 
 CHUNK = 256          # children whose candidates' rows are gathered at once: (CHUNK, top, D) numbers
 

@@ -18,7 +18,7 @@ from .constraints import directions
 from .detector import COSINES
 
 BLOCK = 4096         # rows of one block of the product: BLOCK^2 numbers, 64 MiB in float32, are there at once
-FEW = 16_384         # firings whose samples are gathered at once: (FEW, D) numbers
+FEW, ROOM = 2**14, 2**24         # firings whose samples are gathered at once, numbers of a batch's activations
 
 
 @torch.no_grad()
@@ -93,7 +93,7 @@ def places(mask):
 
 
 class Counts(NamedTuple):
-    """`absorption.Stream` without `together`, the last six (M, top), at the candidates' places [c, slot]."""
+    """`absorption.Stream` without `together`, the last seven (M, top), at the candidates' places [c, slot]."""
 
     samples: torch.Tensor        # ()
     total: torch.Tensor          # (D,)
@@ -107,6 +107,7 @@ class Counts(NamedTuple):
     full_content: torch.Tensor   # (M,)
     x_when: torch.Tensor         # (M, D)
     x_loud: torch.Tensor         # (M, D)
+    content_squares: torch.Tensor    # (M, top)
     beside: torch.Tensor         # (M, top)
     beside_acts: torch.Tensor    # (M, top)
     beside_content: torch.Tensor     # (M, top)
@@ -122,7 +123,7 @@ def no_counts(W_dec, top):
     wide = torch.float64 if M * D < 2**24 else torch.float32                      # the largest part by far
     rows = lambda: torch.zeros(M, D, device=W_dec.device, dtype=wide)
     singles = [rows() if name in ("x_when", "x_loud") else latent() for name in Counts._fields[2:12]]
-    return Counts(torch.zeros((), **double), torch.zeros(D, **double), *singles, *(pair() for _ in range(6)))
+    return Counts(torch.zeros((), **double), torch.zeros(D, **double), *singles, *(pair() for _ in range(7)))
 
 
 def merge(one, other):
@@ -142,12 +143,12 @@ def count(counts, index, x, acts, W_dec, b_dec, norms=None):
     """
     norms = lengths(W_dec) if norms is None else norms
     centred = x.double() - b_dec.double()                   # (B, D)
+    contents = centred.to(W_dec.dtype) @ W_dec.T            # (B, M), times the rows' norms
     row, latent = acts.nonzero(as_tuple=True)               # (n,) sample after sample
     value, norm = acts[row, latent].double(), norms[latent, 0]
     fires = (value * norm).abs() >= SPEAKS * lengths(centred)[row, 0]
     row, latent, value, norm = (part[fires] for part in (row, latent, value, norm))
-    along = [torch.linalg.vecdot(centred[r], W_dec[i].double()) for r, i in zip(row.split(FEW), latent.split(FEW))]
-    content = torch.cat(along) / norm.where(norm > 0, 1)
+    content = contents[row, latent].double() / norm.where(norm > 0, 1)
     full = 2 * value * norm >= content
     one = torch.ones_like(value)
     counts.samples.add_(len(x))
@@ -155,17 +156,18 @@ def count(counts, index, x, acts, W_dec, b_dec, norms=None):
     parts = [one, value, value.square(), content]
     for into, what in zip(counts[2:10], parts + [part.where(full, 0) for part in parts]):
         into.index_put_((latent,), what, accumulate=True)
-    for r, i, loud in zip(*(part[full].split(FEW) for part in (row, latent, value))):
-        rows = centred[r]
-        counts.x_when.index_add_(0, i, rows.to(counts.x_when))
-        counts.x_loud.index_add_(0, i, (rows * loud[:, None]).to(counts.x_loud))
     pairs = [one, value, content]
     pairs += [part.where(full, 0) for part in pairs]
-    for c, b in zip(latent[full].split(4 * FEW), row[full].split(4 * FEW)):       # a child and its candidates
-        parent = index[c]                                   # (n, top)
-        place = find(row * len(W_dec) + latent, b[:, None] * len(W_dec) + parent).where(parent >= 0, -1)
+    keys = row * len(W_dec) + latent
+    for b, c, loud in zip(*(part[full].split(FEW) for part in (row, latent, value))):         # children in full
+        rows, parent = centred[b], index[c]                 # (n, D), (n, top)
+        counts.x_when.index_add_(0, c, rows.to(counts.x_when))
+        counts.x_loud.index_add_(0, c, (rows * loud[:, None]).to(counts.x_loud))
+        squares = (contents[b[:, None], parent].double() / norms[parent, 0]).square()         # candidates' rows are not 0
+        counts.content_squares.index_add_(0, c, squares.where(parent >= 0, 0))
+        place = find(keys, b[:, None] * len(W_dec) + parent).where(parent >= 0, -1)
         entry, slot = (place >= 0).nonzero(as_tuple=True)
-        for into, what in zip(counts[12:], pairs):
+        for into, what in zip(counts[13:], pairs):
             into.index_put_((c[entry], slot), what[place[entry, slot]], accumulate=True)
 
 
@@ -189,6 +191,7 @@ def scan(sae, rows, index, batch_size=1024, advance=None):
     params = sae.parameters_by_name()
     W_dec, b_dec, device = params["W_dec"], params["b_dec"], params["W_dec"].device
     counts, norms = no_counts(W_dec, index.shape[1]), lengths(W_dec)
+    batch_size = min(batch_size, max(1, ROOM // len(W_dec)))
     for begin in range(0, len(rows), batch_size):
         x = rows[begin : begin + batch_size].to(device, W_dec.dtype)
         count(counts, index, x, sae.encode(x), W_dec, b_dec, norms)

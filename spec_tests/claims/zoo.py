@@ -17,7 +17,7 @@ from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import ARCHITECTURES, closed_form, trained
 from sae_spec.spec_tests.claims.zoo_worlds import COMMON, UNSEEN
 
-FIRST_SEED = {"fixing": 1_000, "evaluation": 3_000_000}
+FIRST_SEED = {"fixing": 1_000, "evaluation": 5_000_000}
 LOOK_ALIKES = ("overlap", "exclusive")                      # no absorption, the weights of absorption
 
 

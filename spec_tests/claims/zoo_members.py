@@ -34,8 +34,8 @@ def settings(how, kind, world, rng):
         "l1": ({"activation": "relu"}, {"l1_coefficient": spread(0.003, 0.04)}),
         "topk": ({"activation": "topk", "k": max(1, int(np.ceil(active)) if kind != "crowd" else near_truth)}, {}),
         "batch_topk": ({"activation": "batch_topk", "k": near_truth}, {}),
-        "jumprelu": ({"activation": "jumprelu", "bandwidth": 0.2, "initial_threshold": 0.05},
-                     {"l0_coefficient": spread(0.005, 0.03)}),
+        "jumprelu": ({"activation": "jumprelu", "bandwidth": 1.0, "initial_threshold": 0.1},
+                     {"l0_coefficient": spread(0.03, 0.12)}),
         "tied": ({"activation": "relu", "tied": True}, {"l1_coefficient": spread(0.003, 0.04)}),
     }[how]
 
@@ -79,13 +79,13 @@ def closed_form(kind, rng):
         angle = hedging_angle(world.rate[0] - p11, p11)
         W_dec = np.stack([np.cos(angle) * f[0] + np.sin(angle) * f[1], f[2]])
         W_enc = W_dec.copy()
-    elif kind in ("superposition", "zipf"):
+    elif kind in ("superposition", "squeezed", "zipf"):
         W_enc, W_dec, bias = f.copy(), f.copy(), -0.4
     elif kind == "tied":
         W_enc = W_dec = gram_schmidt(f)
     else:
         W_enc, W_dec = np.linalg.pinv(f).T, f.copy()        # the dual basis reads each feature alone
-        for c in np.flatnonzero(world.parent >= 0) if kind != "correlated" else ():
+        for c in np.flatnonzero(world.parent >= 0) if not kind.endswith("correlated") else ():
             p, delta = world.parent[c], rng.choice([0.0, 1.0, rng.uniform(0, 1)], p=[0.15, 0.25, 0.6])
             W_enc[p] -= delta * W_enc[c]
             W_dec[c] += delta * W_dec[p]

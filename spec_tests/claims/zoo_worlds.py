@@ -55,8 +55,6 @@ def superposition(rng):
     return worlds.superposition(rng, F=40, D=D, parents=5, rate=rng.uniform(0.015, 0.03))
 
 
-# Kinds that the threshold was not fixed on: they are in the evaluation only.
-
 def family(rng):
     """A parent with two children that come independently of each other."""
     parent, child = rng.uniform(0.2, 0.35), rng.uniform(0.1, 0.25, 2)
@@ -88,9 +86,45 @@ def zipf(rng):
     return worlds.world(normalize_rows(rng.normal(size=(16, D))), 0.3 / np.arange(1, 17) ** 0.8, std=0.1)
 
 
+# Kinds that nothing was fixed on: they are in the evaluation only.
+
+def loud(rng):
+    """A hierarchy whose features differ in loudness, and vary in it by a third."""
+    mean = rng.uniform(0.5, 2, 4)
+    rate = (rng.uniform(0.15, 0.35), rng.uniform(0.15, 0.4), 0.1, 0.1)
+    return worlds.world(orthonormal(rng, 4), rate, (-1, 0, -1, -1), mean=mean, std=mean / 3)
+
+
+def anticorrelated(rng):
+    """A feature that comes less often with another than without: nothing to absorb."""
+    rate, rate_alone = (0.25, rng.uniform(0.02, 0.1), 0.1), (0, rng.uniform(0.2, 0.3), 0)
+    return worlds.world(orthonormal(rng, 3), rate, (-1, 0, -1), rate_alone, std=0.1)
+
+
+def frequent(rng):
+    """A parent in about half of all samples, with a child in about half of its own."""
+    return worlds.world(orthonormal(rng, 4), (rng.uniform(0.4, 0.55), rng.uniform(0.4, 0.6), 0.1, 0.1), (-1, 0, -1, -1),
+                        std=rng.choice([0.0, 0.1]))
+
+
+def squeezed(rng):
+    """Two families in fewer dimensions than features; children of one exclude each other."""
+    parent = np.array([-1, -1, 0, 0, 1, 1] + [-1] * 18)
+    rate = np.array([0.2] * 2 + [0.25] * 4 + [0.02] * 18)
+    return worlds.world(normalize_rows(rng.normal(size=(24, D))), rate, parent, group=parent, std=0.05)
+
+
+def zipf_tree(rng):
+    """Frequencies that fall with the rank; the four most frequent features are parents, the next four their children."""
+    parent = np.array([-1] * 4 + [0, 1, 2, 3] + [-1] * 8)
+    rate = np.where(parent < 0, 0.3 / np.arange(1, 17) ** 0.8, 0.3)
+    return worlds.world(normalize_rows(rng.normal(size=(16, D))), rate, parent, std=0.1)
+
+
 # kind -> (world, latents)
 COMMON = {"hierarchy": (hierarchy, 4), "imperfect": (imperfect, 4), "independent": (independent, 4),
           "overlap": (overlap, 3), "exclusive": (exclusive, 3), "tree": (tree, 20), "crowd": (crowd, 12),
-          "hedged": (hierarchy, 2), "superposition": (superposition, 40)}
-UNSEEN = {"family": (family, 4), "chain": (chain, 4), "oblique": (oblique, 3), "correlated": (correlated, 3),
-          "zipf": (zipf, 16)}
+          "hedged": (hierarchy, 2), "superposition": (superposition, 40), "family": (family, 4), "chain": (chain, 4),
+          "oblique": (oblique, 3), "correlated": (correlated, 3), "zipf": (zipf, 16)}
+UNSEEN = {"loud": (loud, 4), "anticorrelated": (anticorrelated, 3), "frequent": (frequent, 4), "squeezed": (squeezed, 24),
+          "zipf tree": (zipf_tree, 16)}

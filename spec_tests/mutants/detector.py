@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from sae_spec.reference import detector
+from sae_spec.reference import detector, evidence
 from sae_spec.reference.constraints import row_norms
 from sae_spec.spec_tests.mutants import mutant
 
 
-@mutant("detector: usual is the mean over all firings without the child", clause="ABS-24", target="detector.usual")
+@mutant("detector: usual is the mean over all firings without the child", clause="ABS-24", target="evidence.usual")
 def usual_not_in_full(right, stream):
     """The child's samples stay those in which it speaks in full."""
     without = stream._replace(full=stream.fires, full_acts=stream.acts, full_content=stream.content, both_full=stream.beside,
@@ -15,7 +15,7 @@ def usual_not_in_full(right, stream):
     return *right(without)[:2], right(stream)[2]
 
 
-@mutant("detector: usual is the mean over all full samples, the child's too", clause="ABS-24", target="detector.usual")
+@mutant("detector: usual is the mean over all full samples, the child's too", clause="ABS-24", target="evidence.usual")
 def usual_with_child(right, stream):
     """Where the parent never speaks in full beside the child, nothing changes."""
     nothing = np.zeros_like(stream.together)
@@ -23,109 +23,140 @@ def usual_with_child(right, stream):
     return act, content, right(stream)[2]
 
 
-@mutant("detector: a whisper is heard", clause="ABS-35", target="detector.usual")
+@mutant("detector: a whisper is heard", clause="ABS-35", target="evidence.usual")
 def whisper_heard(right, stream):
     return right(stream._replace(squares=np.zeros_like(stream.squares)))
 
 
-@mutant("detector: one sample is enough", clause="ABS-35", target="detector.usual")
+@mutant("detector: one sample is enough", clause="ABS-35", target="evidence.usual")
 def one_is_enough(right, stream):
     act, content, _ = right(stream)
     return act, content, np.isfinite(act) & (stream.full > 0)
 
 
-@mutant("detector: the background may absorb", clause="ABS-36", target="detector.usual")
+@mutant("detector: the background may absorb", clause="ABS-36", target="evidence.usual")
 def background_heard(right, stream):
     """As if there were many more samples, of nothing."""
     return right(stream._replace(samples=100 * stream.samples + 100))
 
 
-@mutant("detector: background from two thirds on", clause="ABS-36", target="detector.usual")
+@mutant("detector: background from half on", clause="ABS-36", target="evidence.usual")
 def background_at_the_limit(right, stream):
     return right(stream._replace(samples=stream.samples - 1))
 
 
-@mutant("detector: the child's low firings are its samples too", clause="ABS-25", target="detector.lacking")
+@mutant("detector: the child's low firings are its samples too", clause="ABS-25", target="evidence.lacking")
 def low_child(right, stream, usual_act):
     """Those in which it does not speak in full: the parent is then said to be there."""
     n1 = stream.together
-    return np.where(n1 > 0, np.clip(1 - detector.quotient(stream.beside_acts, n1 * usual_act), 0.0, 1.0), 0.0)
+    return np.where(n1 > 0, np.clip(1 - evidence.quotient(stream.beside_acts, n1 * usual_act), 0.0, 1.0), 0.0)
 
 
-@mutant("detector: louder than usual makes up for silence", clause="ABS-25", target="detector.lacking")
+@mutant("detector: louder than usual makes up for silence", clause="ABS-25", target="evidence.lacking")
 def negative_lack(right, stream, usual_act):
     n1 = stream.beside
-    return np.where(n1 > 0, 1 - detector.quotient(stream.beside_acts, n1 * usual_act), 0.0)
+    return np.where(n1 > 0, 1 - evidence.quotient(stream.beside_acts, n1 * usual_act), 0.0)
 
 
-@mutant("detector: who speaks low lacks everything", clause="ABS-25", target="detector.lacking")
+@mutant("detector: who speaks low lacks everything", clause="ABS-25", target="evidence.lacking")
 def lacks_all(right, stream, usual_act):
     return np.sign(right(stream, usual_act))
 
 
-@mutant("detector: level without a background", clause="ABS-26", target="detector.levels")
-def no_background(right, stream, unit, usual_content, lack):
-    return right(stream._replace(total=0 * stream.total), unit, usual_content, lack)
+@mutant("detector: level without a background", clause="ABS-26", target="evidence.background")
+def no_background(right, stream, unit):
+    return 0 * right(stream, unit)
 
 
-@mutant("detector: level over all of the child's samples alike", clause="ABS-26", target="detector.levels")
+@mutant("detector: level over all of the child's samples alike", clause="ABS-26", target="evidence.levels")
 def level_unweighted(right, stream, unit, usual_content, lack):
     return right(stream, unit, usual_content, np.ones_like(lack))[0], right(stream, unit, usual_content, lack)[1]
 
 
-@mutant("detector: one level", clause="ABS-26", target="detector.levels")
+@mutant("detector: one level", clause="ABS-26", target="evidence.levels")
 def one_level(right, *arguments):
     return right(*arguments)[0], right(*arguments)[0]
 
 
-@mutant("detector: the level of all decides alone", clause="ABS-30", target="detector.evidence")
+@mutant("detector: the level of all decides alone", clause="ABS-30", target="evidence.evidence")
 def level_of_all(right, stream, W_dec):
     found = right(stream, W_dec)
     return found._replace(level_low=np.zeros_like(found.level_low))
 
 
-@mutant("detector: silence never counts", clause="ABS-30", target="detector.evidence")
+@mutant("detector: silence never counts", clause="ABS-30", target="evidence.evidence")
 def only_low(right, stream, W_dec):
     found = right(stream, W_dec)
     return found._replace(level=found.level_low)
 
 
-@mutant("detector: disturbed without its standard errors", clause="ABS-27", target="detector.disturbance")
+@mutant("detector: disturbed without its standard errors", clause="ABS-27", target="evidence.disturbance")
 def no_errors(right, stream, lack):
-    rate = detector.quotient(stream.beside, stream.full)
-    without = detector.quotient(stream.fires[:, np.newaxis] - stream.beside, stream.samples - stream.full)
-    return np.fmax(detector.quotient(np.abs(rate - without), without), lack)
+    rate = evidence.quotient(stream.beside, stream.full)
+    without = evidence.quotient(stream.fires[:, np.newaxis] - stream.beside, stream.samples - stream.full)
+    return np.fmax(evidence.quotient(np.abs(rate - without), without), lack)
 
 
-@mutant("detector: speaking low does not disturb", clause="ABS-27", target="detector.disturbance")
+@mutant("detector: speaking low does not disturb", clause="ABS-27", target="evidence.disturbance")
 def rates_only(right, stream, lack):
     return right(stream, 0 * lack)
 
 
-@mutant("detector: whatever the child writes is carried", clause="ABS-28", target="detector.carrying")
+@mutant("detector: whatever the child writes is carried", clause="ABS-28", target="evidence.carrying")
 def any_direction(right, stream, unit, W_dec):
     left_out = unit @ stream.x_when.T - stream.beside_acts * row_norms(W_dec)[:, np.newaxis]
-    return detector.quotient(row_norms(W_dec) * stream.full_acts, left_out)
+    return evidence.quotient(row_norms(W_dec) * stream.full_acts, left_out)
 
 
-@mutant("detector: carried of all that is there", clause="ABS-28", target="detector.carrying")
+@mutant("detector: carried of all that is there", clause="ABS-28", target="evidence.carrying")
 def of_content(right, stream, unit, W_dec):
-    return detector.quotient((unit @ W_dec.T) * stream.full_acts, unit @ stream.x_when.T)
+    return evidence.quotient((unit @ W_dec.T) * stream.full_acts, unit @ stream.x_when.T)
 
 
-@mutant("detector: coupling is always asked", clause="ABS-29", target="detector.coupling")
+@mutant("detector: coupling is always asked", clause="ABS-29", target="evidence.coupling")
 def always_asked(right, stream, unit):
-    return np.nan_to_num(right(stream, unit), nan=1.0)
+    coupled, followed = right(stream, unit)
+    return np.nan_to_num(coupled, nan=1.0), followed
 
 
-@mutant("detector: coupling is never asked", clause="ABS-29", target="detector.coupling")
+@mutant("detector: coupling is never asked", clause="ABS-29", target="evidence.coupling")
 def never_asked(right, stream, unit):
-    return np.full_like(right(stream, unit), np.nan)
+    coupled, followed = right(stream, unit)
+    return np.full_like(coupled, np.nan), followed
 
 
-@mutant("detector: any coupling is full coupling", clause="ABS-29", target="detector.coupling")
+@mutant("detector: any coupling is full coupling", clause="ABS-29", target="evidence.coupling")
 def any_coupling(right, stream, unit):
-    return np.sign(right(stream, unit))
+    coupled, followed = right(stream, unit)
+    return np.sign(coupled), followed
+
+
+@mutant("detector: followed is the correlation, not its square", clause="ABS-37", target="evidence.coupling")
+def correlation(right, stream, unit):
+    coupled, followed = right(stream, unit)
+    return coupled, np.sqrt(followed)
+
+
+@mutant("detector: all of what is coupled is followed", clause="ABS-37", target="evidence.coupling")
+def all_followed(right, stream, unit):
+    coupled, followed = right(stream, unit)
+    return coupled, np.where(np.isnan(followed), np.nan, np.clip(coupled, 0, 1))
+
+
+@mutant("detector: steady is the mean by the root of the mean square", clause="ABS-38", target="evidence.steadiness")
+def by_the_root(right, stream, unit):
+    return np.sqrt(right(stream, unit))
+
+
+@mutant("detector: steady without a background", clause="ABS-38", target="evidence.steadiness")
+def steady_from_0(right, stream, unit):
+    in_all = unit @ stream.x_when.T
+    return evidence.quotient(in_all**2, stream.full * stream.content_squares)
+
+
+@mutant("detector: what follows in part is free", clause="ABS-30", target="evidence.evidence")
+def unsteady_is_free(right, stream, W_dec):
+    return right(stream, W_dec)._replace(steady=np.ones((len(W_dec), len(W_dec))))
 
 
 @mutant("detector: the shortfall alone", clause="ABS-30", target="detector.ramp")
@@ -144,7 +175,7 @@ def yes_or_no(right, stream, W_enc, W_dec):
     return (right(stream, W_enc, W_dec) > detector.THRESHOLD).astype(float)
 
 
-@mutant("detector: any number of samples is enough", clause="ABS-30", target="detector.evidence")
+@mutant("detector: any number of samples is enough", clause="ABS-30", target="evidence.evidence")
 def always_enough(right, stream, W_dec):
     found = right(stream, W_dec)
     return found._replace(enough=np.ones_like(found.enough))
@@ -160,7 +191,7 @@ def equal_is_tied(right, stream, W_enc, W_dec):
     return right(stream, W_dec if np.array_equal(W_enc, W_dec) else W_enc, W_dec)
 
 
-@mutant("detector: rows may be nearly equal", clause="ABS-32", target="detector.evidence")
+@mutant("detector: rows may be nearly equal", clause="ABS-32", target="evidence.evidence")
 def nearly_equal(right, stream, W_dec):
     found = right(stream, W_dec)
     return found._replace(cosine=np.minimum(found.cosine, 0.97))
