@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test quick check claims bench bench-peers gpu clean help
+.PHONY: install demo test quick check claims zoo bench bench-peers gpu clean help
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -33,6 +33,9 @@ check: install        ## golden data and README tables in line; the implementati
 
 claims: install        ## what the discussion says, as experiments: build/claims
 	$(BIN)/python -m sae_spec.spec_tests.claims --out build/claims
+
+zoo: install        ## the detector on hundreds of SAEs whose truth is known: build/zoo
+	$(BIN)/python -m sae_spec.spec_tests.claims.zoo --out build/zoo
 
 bench: install        ## a training step beside the encoder's product, and beside other libraries where `make bench-peers` was run
 	$(BIN)/sae-spec bench

@@ -21,7 +21,7 @@ def absorption_score(stream, W_enc, W_dec):
     """How much of p is absorbed into c.
 
         score[p, c] = max((silent + low) · there(level), low · there(level_low))
-                      · ramp(disturbed, .1, .25) · ramp(carried, .3, .6) · free
+                      · ramp(disturbed, .1, .25) · ramp(carried, .3, .6) · ramp(steady, .4, .6) · free
         there(level) = ramp(level, .8, .9) · ramp(2 - level, 0, .5)
         free = max(ramp(1 - coupled, .3, .6), ramp(1 - followed, .3, .6) · ramp(steady, .7, .85)), 1 where c hardly varies
 
@@ -47,7 +47,7 @@ def absorption_score(stream, W_enc, W_dec):
     free = np.where(np.isnan(e.coupled), 1.0, free)         # (M, M)
     silent, low = np.nan_to_num(e.silent), np.nan_to_num(e.low)                   # (M, M)
     score = np.maximum((silent + low) * there(e.level), low * there(e.level_low))
-    score = score * ramp(e.disturbed, 0.1, 0.25) * ramp(e.carried, 0.3, 0.6) * free
+    score = score * ramp(e.disturbed, 0.1, 0.25) * ramp(e.carried, 0.3, 0.6) * ramp(e.steady, 0.4, 0.6) * free
     score = np.where(e.enough & (e.cosine > 0.05) & (e.cosine < 0.98), score, 0.0)
     np.fill_diagonal(score, 0.0)
     return score                                            # (M, M)

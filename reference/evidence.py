@@ -47,13 +47,13 @@ def usual(stream):
     [ABS-24] p's usual activation and content are its means over the samples where it speaks in full and c does not.
     [ABS-35] Fewer than 20 samples of c, or of p in full without c, say nothing; nor does a p whose usual activation is below a
              quarter of its mean one, weighted by itself: it only fills slots that a selection rule has left over.
-    [ABS-36] A latent that fires in more than half of all samples is part of the background, neither parent nor child.
+    [ABS-36] A latent that fires in more than .6 of all samples is part of the background, neither parent nor child.
     """
     alone = stream.full[:, np.newaxis] - stream.both_full   # (M, M)
     act = quotient(stream.full_acts[:, np.newaxis] - stream.both_full_acts, alone)                    # (M, M)
     content = quotient(stream.full_content[:, np.newaxis] - stream.both_full_content, alone)          # (M, M)
     loud = act * stream.acts[:, np.newaxis] >= WHISPER * stream.squares[:, np.newaxis]      # (M, M)  of NaN: False
-    rare = 2 * stream.fires <= stream.samples               # (M,)
+    rare = 5 * stream.fires <= 3 * stream.samples           # (M,)
     return act, content, (stream.full >= ENOUGH) & (alone >= ENOUGH) & loud & rare & rare[:, np.newaxis]
 
 

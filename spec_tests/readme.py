@@ -6,6 +6,7 @@
 """
 
 import argparse
+import json
 import re
 import sys
 from collections import Counter
@@ -17,6 +18,7 @@ from sae_spec.spec_tests.clauses import REFERENCE, clauses
 from sae_spec.spec_tests.mutants import all_mutants
 
 README = REFERENCE.parent / "README.md"
+MEASURED = REFERENCE.parent / "spec_tests" / "claims" / "measured"
 MARKED = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -71,7 +73,33 @@ def counts():
             f"mistakes of {seen} public releases among them.")
 
 
-PARTS = {"clauses": clause_index, "operations": operations, "counts": counts}
+def claims():
+    """What `make claims` found, from the file that `--record` wrote."""
+    found = json.loads((MEASURED / "claims.json").read_text(encoding="utf-8"))
+    rows = [f"| {name} | {cell(claim['sentence'])} | {'**holds**' if claim['holds'] else 'does not hold'} | {cell(claim['rule'])} |"
+            for name, claim in found["claims"].items()]
+    return "\n".join([f"With {found['seeds']} seeds each:", "", "| claim | it says | found | held against |",
+                      "|---|---|---|---|", *rows])
+
+
+def zoo():
+    """What `make zoo` found, from the file that `--record` wrote."""
+    found = json.loads((MEASURED / "zoo.json").read_text(encoding="utf-8"))
+    quality = lambda line: " | ".join("–" if line[name] is None else f"{line[name]:.3f}" for name in ("precision", "recall", "AUROC"))
+    look_alikes = lambda line: f"{line['look-alikes taken for absorption']:.1%}" if len(line) > 8 else ""
+    lines = {"detector": found["detector"], "unclear pairs counted as not absorbed": found["unclear as not"],
+             "worlds that nothing was fixed on": found["unseen worlds"], "trained SAEs only": found["trained only"],
+             **{f"of these, {how}": line for how, line in found["by architecture"].items() if how not in ("closed form", "tied")},
+             **{f"weights alone: {name}": line for name, line in found["weights alone"].items()}}
+    rows = [f"| {name} | {line['true positives'] + line['false negatives']} | {quality(line)} | {look_alikes(line)} |"
+            for name, line in lines.items()]
+    head = (f"{found['SAEs trained']} trained SAEs and {found['SAEs written down']} written down, {found['pairs']} pairs of latents, "
+            f"one threshold ({found['threshold']}); largest score of a tied SAE: {found['largest score of a tied SAE']:g}.")
+    return "\n".join([head, "", "| | absorbed pairs | precision | recall | AUROC | look-alikes taken for absorption |",
+                      "|---|---|---|---|---|---|", *rows])
+
+
+PARTS = {"clauses": clause_index, "operations": operations, "counts": counts, "claims": claims, "zoo": zoo}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -26,7 +26,7 @@ def weighed(found):
     missing = torch.maximum((silent + low) * there(found.level), low * there(found.level_low))
     by_itself = ramp(1 - found.followed, 0.3, 0.6) * ramp(found.steady, 0.7, 0.85)
     free = torch.maximum(ramp(1 - found.coupled, 0.3, 0.6), by_itself).where(~found.coupled.isnan(), 1)
-    answered = ramp(found.disturbed, 0.1, 0.25) * ramp(found.carried, 0.3, 0.6) * free
+    answered = ramp(found.disturbed, 0.1, 0.25) * ramp(found.carried, 0.3, 0.6) * ramp(found.steady, 0.4, 0.6) * free
     low, high = COSINES
     asked = found.enough & (low < found.cosine) & (found.cosine < high)
     return (missing * answered).where(asked, 0)

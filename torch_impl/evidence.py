@@ -68,7 +68,7 @@ def answers(stream, p, c, geometry):
     n1 = stream.beside
     lacking = (1 - per(stream.beside_acts, n1 * usual_acts)).clamp(0, 1).where(n1 > 0, 0)
     enough = (c.full >= ENOUGH) & (alone >= ENOUGH) & (usual_acts * p.acts >= WHISPER * p.squares)
-    rare = (2 * p.fires <= stream.samples) & (2 * c.fires <= stream.samples)
+    rare = (5 * p.fires <= 3 * stream.samples) & (5 * c.fires <= 3 * stream.samples)
     nothing = background(stream, p, c, geometry)
     left_out = geometry.during - stream.beside_acts * geometry.norm_p
     return Evidence(

@@ -1,4 +1,4 @@
-"""The detector's zoo: python -m sae_spec.spec_tests.claims.zoo [--each 8] [--out build/zoo] [--split fixing]
+"""The detector's zoo, `make zoo`: python -m sae_spec.spec_tests.claims.zoo [--each 8] [--out build/zoo] [--split fixing]
 
 SAEs trained and written down, in worlds whose truth is known, absorbing and not; the detector reads weights and
 activations only. The `fixing` split is what its threshold was fixed on; the `evaluation` split has other seeds, other
@@ -17,8 +17,9 @@ from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import ARCHITECTURES, closed_form, trained
 from sae_spec.spec_tests.claims.zoo_worlds import COMMON, UNSEEN
 
-FIRST_SEED = {"fixing": 1_000, "evaluation": 5_000_000}
-LOOK_ALIKES = ("overlap", "exclusive")                      # no absorption, the weights of absorption
+FIRST_SEED = {"fixing": 1_000, "evaluation": 9_000_000}
+MEASURED = Path(__file__).parent / "measured"
+LOOK_ALIKES = ("overlap", "exclusive", "siblings")                      # no absorption, the weights of absorption
 
 
 def members(split, each, folder, tick=lambda: None):
@@ -97,6 +98,7 @@ def report(rows):
         "detector": verdicts(everything, "score", THRESHOLD),
         "unclear as not": verdicts(everything, "score", THRESHOLD, "strict"),
         "trained only": verdicts(joined(rows, lambda kind, how: how != "closed form"), "score", THRESHOLD),
+        "unseen worlds": verdicts(joined(rows, lambda kind, how: kind in UNSEEN) or everything, "score", THRESHOLD),
         "by world": {}, "by architecture": {}, "weights alone": {}}
     kinds, hows = dict.fromkeys(k for k, _, _ in rows), dict.fromkeys(h for _, h, _ in rows)
     for title, names, at in (("by world", kinds, 0), ("by architecture", hows, 1)):
@@ -135,7 +137,8 @@ def show(result):
     columns = ("precision", "recall", "AUROC", "AUROC among candidates", "true positives", "false positives",
                "false negatives", "true negatives")
     lines = {"detector": result["detector"], "  unclear as not": result["unclear as not"],
-             "  trained only": result["trained only"], **{f"  {n}": v for n, v in result["by world"].items()},
+             "  trained only": result["trained only"],
+             "  unseen worlds": result["unseen worlds"], **{f"  {n}": v for n, v in result["by world"].items()},
              **{f"  {n}": v for n, v in result["by architecture"].items()},
              **{f"weights: {n}": v for n, v in result["weights alone"].items()}}
     print(" " * 22 + "  ".join(f"{c.replace('true ', 'T').replace('false ', 'F')[:10]:>10}" for c in columns))
@@ -149,21 +152,33 @@ def show(result):
         f"{line['AUROC against look-alikes']:.3f})" for name, line in shares.items()))
 
 
+def finite(value):
+    """The same with None where a number is NaN: JSON has none."""
+    if isinstance(value, dict):
+        return {name: finite(each) for name, each in value.items()}
+    return None if value != value else value
+
+
 def main(argv=None):
     """Returns the exit status: 0 where the detector holds what is asked of it."""
     parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims.zoo", description=__doc__)
     parser.add_argument("--each", type=int, default=8, help="SAEs of every kind and architecture (8)")
     parser.add_argument("--out", type=Path, default=Path("build/zoo"), help="where SAEs and results are kept")
     parser.add_argument("--split", choices=FIRST_SEED, default="evaluation")
+    parser.add_argument("--record", action="store_true", help="keep what was found for README's table")
     options = parser.parse_args(argv)
     import torch
+
+    from sae_spec.torch_impl.atomic import replace_file
 
     torch.set_num_threads(1)
     result = report(measure(options.split, options.each, options.out))
     show(result)
     path = options.out / f"{options.split}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"{path} is written")
+    text = json.dumps(finite(result), indent=1) + "\n"
+    for each in [path, MEASURED / "zoo.json"] if options.record else [path]:
+        replace_file(each, lambda part: part.write_text(text, encoding="utf-8"))
+        print(f"{each} is written")
     detector = result["detector"]
     holds = detector["precision"] >= 0.95 and detector["recall"] >= 0.95 and detector["AUROC"] >= 0.98
     return 0 if holds and result["largest score of a tied SAE"] == 0 else 1

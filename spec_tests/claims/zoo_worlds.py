@@ -86,8 +86,6 @@ def zipf(rng):
     return worlds.world(normalize_rows(rng.normal(size=(16, D))), 0.3 / np.arange(1, 17) ** 0.8, std=0.1)
 
 
-# Kinds that nothing was fixed on: they are in the evaluation only.
-
 def loud(rng):
     """A hierarchy whose features differ in loudness, and vary in it by a third."""
     mean = rng.uniform(0.5, 2, 4)
@@ -121,10 +119,39 @@ def zipf_tree(rng):
     return worlds.world(normalize_rows(rng.normal(size=(16, D))), rate, parent, std=0.1)
 
 
+# Kinds that nothing was fixed on: they are in the evaluation only.
+
+def rare(rng):
+    """A parent in few samples."""
+    return worlds.world(orthonormal(rng, 4), (rng.uniform(0.04, 0.1), rng.uniform(0.25, 0.5), 0.1, 0.1), (-1, 0, -1, -1),
+                        std=rng.choice([0.0, 0.1]))
+
+
+def brood(rng):
+    """A parent most of whose samples have one of five children."""
+    parent = np.array([-1] + [0] * 5 + [-1])
+    rate = np.array([0.35] + [rng.uniform(0.12, 0.16)] * 5 + [0.1])
+    return worlds.world(orthonormal(rng, 7), rate, parent, group=parent, std=rng.choice([0.0, 0.05]))
+
+
+def quiet(rng):
+    """A child half as loud as its parent, or twice."""
+    loudness = rng.choice([0.5, 2.0])
+    return worlds.world(orthonormal(rng, 4), (rng.uniform(0.15, 0.35), rng.uniform(0.2, 0.4), 0.1, 0.1), (-1, 0, -1, -1),
+                        mean=np.array([1, loudness, 1, 1]), std=0.05)
+
+
+def siblings(rng):
+    """Exclusive features of different loudness at any cosine, among singles."""
+    directions = directions_with_cosine(rng.normal(size=(4, D)), rng.uniform(0.1, 0.7))
+    return worlds.world(directions, rng.uniform(0.08, 0.2), group=np.array([0, 0, 0, -1]), mean=rng.uniform(0.8, 1.25, 4), std=0.1)
+
+
 # kind -> (world, latents)
 COMMON = {"hierarchy": (hierarchy, 4), "imperfect": (imperfect, 4), "independent": (independent, 4),
           "overlap": (overlap, 3), "exclusive": (exclusive, 3), "tree": (tree, 20), "crowd": (crowd, 12),
           "hedged": (hierarchy, 2), "superposition": (superposition, 40), "family": (family, 4), "chain": (chain, 4),
-          "oblique": (oblique, 3), "correlated": (correlated, 3), "zipf": (zipf, 16)}
-UNSEEN = {"loud": (loud, 4), "anticorrelated": (anticorrelated, 3), "frequent": (frequent, 4), "squeezed": (squeezed, 24),
+          "oblique": (oblique, 3), "correlated": (correlated, 3), "zipf": (zipf, 16), "loud": (loud, 4),
+          "anticorrelated": (anticorrelated, 3), "frequent": (frequent, 4), "squeezed": (squeezed, 24),
           "zipf tree": (zipf_tree, 16)}
+UNSEEN = {"rare": (rare, 4), "brood": (brood, 7), "quiet": (quiet, 4), "siblings": (siblings, 4)}

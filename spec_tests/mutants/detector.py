@@ -40,7 +40,7 @@ def background_heard(right, stream):
     return right(stream._replace(samples=100 * stream.samples + 100))
 
 
-@mutant("detector: background from half on", clause="ABS-36", target="evidence.usual")
+@mutant("detector: background from three fifths on", clause="ABS-36", target="evidence.usual")
 def background_at_the_limit(right, stream):
     return right(stream._replace(samples=stream.samples - 1))
 
