@@ -21,7 +21,7 @@ def torch_path(monkeypatch):
 @pytest.fixture(params=[Exact, Screened], ids=["exact", "screened"])
 def small_blocks(monkeypatch, request):
     """Blocks of 16 latents for each of the k, for every problem that has two; three rows at a time."""
-    for name, value in {"ROWS": 1, "FEW": 1, "BLOCKS": 2, "BLOCK": {"cpu": 3 * 16}}.items():
+    for name, value in {"ROWS": 1, "FEW": 1, "BLOCKS": 2, "ENTRIES": 3 * 16}.items():
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(request.param, "width", 16)
     monkeypatch.setattr(module, "can_screen", lambda x: request.param is Screened)

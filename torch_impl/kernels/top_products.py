@@ -3,7 +3,6 @@
 import torch
 
 from ..precision import widen
-from .chunks import BLOCK
 from .product import products
 from .scratch import scratch
 from .screen import Exact, Screened, can_screen
@@ -13,6 +12,7 @@ from .shortlist import SPLIT, Shortlist
 PER_K = 2 * SPLIT               # latents in a block for each of the k, at least
 FEW, ROWS = 192, 1024           # measured: with fewer latents for each of the k, or fewer rows, nothing is gained ...
 BLOCKS = 4                      # ... nor with fewer blocks
+ENTRIES = 2**21                 # of a block: more leave a CPU's cache
 
 
 @torch.no_grad()
@@ -30,7 +30,7 @@ def top_products(x, W, b, k):
     width = max(bound.width, PER_K * k)
     if x.device.type != "cpu" or len(x) < ROWS or len(W) < max(BLOCKS * width, FEW * k):
         return rowwise(x, W, b, k)
-    parts = x.chunk(-(-len(x) // max(ROWS, BLOCK["cpu"] // width)))
+    parts = x.chunk(-(-len(x) // max(ROWS, ENTRIES // width)))
     return tuple(map(torch.cat, zip(*(blockwise(bound(part, W, b), k, width) for part in parts))))
 
 
