@@ -10,13 +10,15 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from textwrap import fill
 
 from sae_spec.spec_tests.adapter import OPERATIONS
-from sae_spec.spec_tests.cases import golden_cases
+from sae_spec.spec_tests.cases import golden_cases, read_json
 from sae_spec.spec_tests.clauses import REFERENCE, clauses
 from sae_spec.spec_tests.mutants import all_mutants
 
 README = REFERENCE.parent / "README.md"
+MEASURED = REFERENCE.parent / "torch_impl" / "bench" / "measured.json"
 MARKED = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -71,7 +73,44 @@ def counts():
             f"mistakes of {seen} public releases among them.")
 
 
-PARTS = {"clauses": clause_index, "operations": operations, "counts": counts}
+def bench():
+    """What the kept sessions on a CPU found: one step of each subject, a column for each number of latents."""
+    found = [each for each in read_json(MEASURED) if each["settings"]["device"] == "cpu"]
+    widths = [f"M = {each['settings']['M']}" for each in found]
+    head = ["one step", *(f"time, {width}" for width in widths), *(f"memory, {width}" for width in widths)]
+    columns = [each["subjects"] for each in found]
+    rows = [[cell(label(name, columns[0][name])), *(times(each[name]) for each in columns),
+             *(megabytes(each[name]) for each in columns)] for name in columns[0]]
+    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---", *["--:"] * (len(head) - 1)], *rows)]
+    return "\n".join([*lines, "", conditions(found)])
+
+
+def label(name, subject):
+    """Of another library with the version that was measured; ours is this one."""
+    return f"{name} {subject.get('version', '')}".strip()
+
+
+def times(subject):
+    return "failed" if "error" in subject else f"{subject['paired_ratio']:.2f}"
+
+
+def megabytes(subject):
+    return f"{subject['peak_bytes'] / 2**20:.0f} MB" if subject.get("peak_bytes") is not None else ""
+
+
+def conditions(found):
+    """The sentence under the table."""
+    s, machine = found[0]["settings"], found[0]["machine"]
+    products = (f"{1e3 * each['subjects']['product']['median']:.0f} ms" for each in found)
+    text = (f"Time: in units of the encoder's product alone, which took {' and '.join(products)} there; median of the ratios within "
+            f"{found[0]['rounds']} rounds in turn. Memory: peak above parameters, gradients and moments (the product: what it "
+            "returns). bf16: with the encoder's product in bfloat16. encode: inference alone, to the latents that are on. "
+            f"D = {s['D']}, k = {s['k']}, {s['B']} samples; {machine['device']}, "
+            f"{machine['threads']} threads on {machine['cores']} cores, torch {machine['torch']}.")
+    return fill(text, 120)
+
+
+PARTS = {"clauses": clause_index, "operations": operations, "counts": counts, "bench": bench}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -29,10 +29,10 @@ def rounding(D):
 def can_screen(x):
     """Is a product in bfloat16 fast here, and float32 what it stands in for?"""
     return (x.device.type == "cpu" and x.dtype == torch.float32 and x.shape[1] <= LARGEST_D
-            and not torch.is_autocast_enabled("cpu") and _has_bfloat16())
+            and not torch.is_autocast_enabled("cpu") and has_bfloat16())
 
 
-def _has_bfloat16():
+def has_bfloat16():
     """Has this CPU instructions for products of bfloat16?"""
     has = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
     return torch.backends.mkldnn.is_available() and any(ask() for ask in has if ask)
