@@ -243,7 +243,8 @@ def test_the_same_seed_gives_the_same_bits(name):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_a_rule_that_does_not_choose_goes_by_how_many_are_on():
+def test_a_rule_that_does_not_choose_goes_by_how_many_are_on(monkeypatch):
+    monkeypatch.setenv("SAE_SPEC_KERNELS", "")
     relu, few, many = {"activation": "relu"}, sparse_autoencoder.FEW / 2, sparse_autoencoder.FEW * 2
     assert sparse_autoencoder.is_sparse(relu, lambda: few) and not sparse_autoencoder.is_sparse(relu, lambda: many)
     assert not sparse_autoencoder.is_sparse(relu, lambda: None)

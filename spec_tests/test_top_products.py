@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sae_spec.spec_tests.strategies import dyadic
 from sae_spec.torch_impl.kernels import screen, shortlist, top_products as module
 from sae_spec.torch_impl.kernels.screen import Exact, Screened
-from sae_spec.torch_impl.kernels.top_products import rowwise, top_products
+from sae_spec.torch_impl.kernels.top_products import batch_top_products, rowwise, top_products
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +79,34 @@ def test_ties_and_all_are_those_of_the_product(small_blocks, data, B, D, M, dtyp
     assert torch.equal(dense(top_products(x, W, b, k), M), dense(rowwise(x, W, b, k), M))
 
 
+@given(data=st.data(), B=st.integers(1, 6), D=st.integers(1, 5), M=st.integers(64, 120))
+def test_the_batch_is_one_row(small_blocks, data, B, D, M):
+    """The same places, in the same order, as a stable sort of the whole batch; or a refusal."""
+    draw = lambda size: torch.as_tensor(data.draw(dyadic(size, -1.0, 1.0, 0.5))).float()
+    x, W, b, k = draw((B, D)), draw((M, D)), draw((M,)), data.draw(st.sampled_from([1, 2]))
+    found = batch_top_products(x, W, b, k)
+    if found is None:
+        return
+    pre = (x @ W.T + b).flatten()
+    best = pre.sort(descending=True, stable=True).indices[: k * B]
+    best = best[pre[best] > 0].sort().values
+    values, indices, offsets = found
+    rows = torch.arange(B).repeat_interleave(offsets.diff())
+    assert torch.equal(rows * M + indices, best) and torch.equal(values, pre[best])
+
+
+@pytest.mark.parametrize("name", ["random", "outlier dimensions", "zero rows", "negative", "few are positive", "one rising row"])
+def test_the_kept_of_a_batch_are_the_largest(small_blocks, name):
+    x, W, b = random_problem(name)
+    x = x[3:6]
+    values, indices, offsets = batch_top_products(x, W, b, 2)
+    exact = (x.double() @ W.double().T + b.double()).relu()
+    want = exact.flatten().topk(6).values
+    rows = torch.arange(3).repeat_interleave(offsets.diff())
+    torch.testing.assert_close(values.double(), exact[rows, indices], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(values.double().sort(descending=True).values, want[want > 0], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("k", [1, 5, 200])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_kept_are_the_largest(small_blocks, name, k):
@@ -107,7 +135,7 @@ def test_a_bound_is_one(name):
     exact = x.double() @ W[block].double().T + b[block].double()
     latents = torch.arange(16, 80).expand(len(x), 64)
     assert (upper.double() * (1 + 2.0**-7) >= exact)[upper > 0].all() and (exact <= 0)[upper <= 0].all()
-    assert (source.lower(upper, latents).double() <= exact)[upper > 0].all()
+    assert (source.lower(upper, torch.arange(len(x)).unsqueeze(1), latents).double() <= exact)[upper > 0].all()
 
 
 @pytest.mark.parametrize("where", range(3))
@@ -117,6 +145,7 @@ def test_what_is_not_finite_is_seen(small_blocks, where, number):
     problem[where].view(-1)[7] = number
     values, _ = top_products(*problem, 3)
     assert not values.isfinite().all()
+    assert batch_top_products(*problem, 3) is None
 
 
 def test_autocast_is_that_of_the_product(small_blocks, monkeypatch):

@@ -1,8 +1,8 @@
 """Which latents speak, found a chunk of pre-activations at a time: no (B, M) tensor outlives its chunk.
 
-topk has a kernel of its own. Another rule that looks at one sample is asked chunk by chunk. A batch rule keeps
-candidates: of what it has seen so far, the entries that can still be among the best of the whole batch; there are
-never more than its budget.
+topk and batch_topk have kernels that need no chunk. Another rule that looks at one sample is asked chunk by chunk. A
+batch rule keeps candidates: of what it has seen so far, the entries that can still be among the best of the whole
+batch; there are never more than its budget.
 """
 
 import torch
@@ -14,7 +14,7 @@ from .entries import Places, counted_offsets
 from .inference import budget_thresholds
 from .kernels.product import products
 from .kernels.select import largest, select
-from .kernels.top_products import top_products
+from .kernels.top_products import batch_top_products, top_products
 from .precision import widen
 from .selection import affordable, budget_value, whole
 
@@ -33,6 +33,9 @@ def choose(centred, W, params, config, price=None, inference_threshold=None, che
     if name == "topk":
         values, indices, counts = _flat(*top_products(centred, W, params["b_enc"], whole(config["k"], M)))
         return values, Places(indices, counted_offsets(counts), M)
+    if name == "batch_topk" and inference_threshold is None:
+        if found := batch_top_products(centred, W, params["b_enc"], whole(config["k"], M)):
+            return found[0], Places(*found[1:], M)
     pieces = products(centred, W, None if name == "gated" else params["b_enc"])
     value = _value_of(params, price, check_inputs) if name in BUDGET_RULES else None
     if name in BATCH_RULES and inference_threshold is None:

@@ -62,8 +62,8 @@ class Exact:
         out.add_(b)
         return True
 
-    def lower(self, upper, latents):
-        """The least that entries at latents (B, n) can be whose bound is upper (B, n)."""
+    def lower(self, upper, rows, latents):
+        """The least that entries can be whose bound is upper; rows and latents (n,), or what broadcasts to upper's shape."""
         return upper
 
     def values(self, upper, indices, offsets):
@@ -100,11 +100,11 @@ class Screened:
         torch.mm(self.left, right.T, out=out)
         return True
 
-    def lower(self, upper, latents):
+    def lower(self, upper, rows, latents):
         """upper without its bound on both sides, what b was raised by, and its own rounding to bfloat16."""
         D = self.W.shape[1]
-        (by_norm, by_lost), (norm, lost) = self.left[:, D + 1 : D + 3].float().T.unsqueeze(-1), self.by_latent
-        bound = by_norm * norm[latents] + by_lost * lost[latents]
+        (by_norm, by_lost), (norm, lost) = self.left[:, D + 1 : D + 3].float().T, self.by_latent
+        bound = by_norm[rows] * norm[latents] + by_lost[rows] * lost[latents]
         return upper * (1 - 2.0**-6) - 2.125 * bound - self.b.abs()[latents] * 2.0**-6
 
     def values(self, upper, indices, offsets):

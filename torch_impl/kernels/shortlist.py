@@ -34,8 +34,7 @@ class Shortlist:
         """Keep the candidates among latents first, first + 1, .. with bounds upper (B, n); False: there are too many."""
         (B, n), room = upper.shape, self.upper.shape[1]
         if self.least is None:
-            guess = upper[:, : n - n % SPLIT].unflatten(1, (SPLIT, -1)).max(1)
-            self.least = self._least(guess.values, first + guess.indices * (n // SPLIT) + torch.arange(n // SPLIT))
+            self.least = self._least(*sample(first, upper))
         place = _nonzero(bits(upper) >= self.least)
         if len(place) > B * room:
             return False
@@ -72,13 +71,65 @@ class Shortlist:
     def _least(self, upper, latent):
         """What a candidate needs: any k entries are no smaller than the least of their lower bounds."""
         best = upper.topk(self.k, sorted=False)
-        sure = self.source.lower(best.values, latent.gather(1, best.indices)).amin(1, keepdim=True)
+        rows = torch.arange(len(upper)).unsqueeze(1)
+        sure = self.source.lower(best.values, rows, latent.gather(1, best.indices)).amin(1, keepdim=True)
         return bits(sure.to(upper.dtype)).clamp(min=1)      # above 0, hence no unused slot
 
     def entries(self):
         """Bounds and latents (nnz,), and offsets (B + 1,)."""
         used = torch.arange(self.upper.shape[1]) < self.count.unsqueeze(1)
         return self.upper[used], self.latent[used], F.pad(self.count.cumsum(0), (1, 0))
+
+
+class BatchShortlist:
+    """As Shortlist, for the budget largest of all rows together: flat, in no order."""
+
+    def __init__(self, source, budget):
+        self.source, self.budget, self.least = source, budget, None
+        self.row, self.latent = torch.zeros(2, 0, dtype=torch.int64)
+        self.upper = torch.zeros(0, dtype=source.dtype)
+
+    def take(self, first, upper):
+        """As Shortlist's."""
+        B, n = upper.shape
+        if self.least is None:
+            guess, latent = sample(first, upper)
+            self.least = self._least(guess.flatten(), torch.arange(B).repeat_interleave(latent.shape[1]), latent.flatten())
+        place = _nonzero(bits(upper) >= self.least)
+        if len(place) + len(self.row) > ROOM * self.budget:
+            return False
+        row = place // n
+        new = upper.flatten()[place], row, place - row * n + first
+        self.upper, self.row, self.latent = map(torch.cat, zip((self.upper, self.row, self.latent), new))
+        if len(self.row) > HOLD * self.budget:
+            self.shorten()
+        return True
+
+    def shorten(self):
+        """As Shortlist's."""
+        if len(self.row) >= self.budget:
+            self.least = self._least(self.upper, self.row, self.latent)
+        on = bits(self.upper) >= self.least
+        self.upper, self.row, self.latent = self.upper[on], self.row[on], self.latent[on]
+
+    def _least(self, upper, row, latent):
+        best = upper.topk(self.budget, sorted=False)
+        sure = self.source.lower(best.values, row[best.indices], latent[best.indices]).amin()
+        return bits(sure.to(upper.dtype)).clamp(min=1)
+
+    def entries(self):
+        """As Shortlist's."""
+        B = len(self.source.problem[0])
+        order = (self.row * len(self.source.problem[1]) + self.latent).argsort()
+        counts = torch.bincount(self.row, minlength=B)
+        return self.upper[order], self.latent[order], F.pad(counts.cumsum(0), (1, 0))
+
+
+def sample(first, upper):
+    """One of SPLIT entries, the larger ones: their bounds and latents (B, n // SPLIT)."""
+    n = upper.shape[1]
+    best = upper[:, : n - n % SPLIT].unflatten(1, (SPLIT, -1)).max(1)
+    return best.values, first + best.indices * (n // SPLIT) + torch.arange(n // SPLIT)
 
 
 def _nonzero(on):
