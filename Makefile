@@ -50,10 +50,11 @@ bench-peers: .peers/installed        ## an environment for the libraries that `m
 	touch $@
 
 # Nothing is fetched and nothing installed: links make the four folders importable with the Python that is there.
-gpu:             ## on a machine with a GPU: the kernels and the whole suite on it, with what is installed
+gpu:             ## on a machine with a GPU: the kernels, the whole suite and the bench on it, with what is installed
 	mkdir -p build/gpu/sae_spec
 	for part in reference torch_impl spec_tests fixtures; do ln -sfn $(CURDIR)/$$part build/gpu/sae_spec/$$part; done
 	cd build/gpu && PYTHONPATH=. $(PYTHON) -m sae_spec.torch_impl.kernels.gpu_check
+	cd build/gpu && PYTHONPATH=. $(PYTHON) -m sae_spec.torch_impl.command_line bench --device cuda
 
 clean:        ## remove what was built, the virtual environment too
 	rm -rf $(VENV) build *.egg-info sae-spec-failures .hypothesis .pytest_cache

@@ -6,7 +6,6 @@
 """
 
 import argparse
-import json
 import re
 import sys
 from collections import Counter
@@ -16,9 +15,9 @@ from sae_spec.spec_tests.adapter import OPERATIONS
 from sae_spec.spec_tests.cases import golden_cases
 from sae_spec.spec_tests.clauses import REFERENCE, clauses
 from sae_spec.spec_tests.mutants import all_mutants
+from sae_spec.spec_tests.readme_measured import bench, cell, claims, zoo
 
 README = REFERENCE.parent / "README.md"
-MEASURED = REFERENCE.parent / "spec_tests" / "claims" / "measured"
 MARKED = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -60,10 +59,6 @@ def operations():
     return "\n".join(["| operation | what | config | inputs | outputs |", "|---|---|---|---|---|", *rows])
 
 
-def cell(text):
-    return text.replace("|", "\\|")
-
-
 def counts():
     """The size of the suite in one sentence."""
     cases = golden_cases()
@@ -73,33 +68,7 @@ def counts():
             f"mistakes of {seen} public releases among them.")
 
 
-def claims():
-    """What `make claims` found, from the file that `--record` wrote."""
-    found = json.loads((MEASURED / "claims.json").read_text(encoding="utf-8"))
-    rows = [f"| {name} | {cell(claim['sentence'])} | {'**holds**' if claim['holds'] else 'does not hold'} | {cell(claim['rule'])} |"
-            for name, claim in found["claims"].items()]
-    return "\n".join([f"With {found['seeds']} seeds each:", "", "| claim | it says | found | held against |",
-                      "|---|---|---|---|", *rows])
-
-
-def zoo():
-    """What `make zoo` found, from the file that `--record` wrote."""
-    found = json.loads((MEASURED / "zoo.json").read_text(encoding="utf-8"))
-    quality = lambda line: " | ".join("–" if line[name] is None else f"{line[name]:.3f}" for name in ("precision", "recall", "AUROC"))
-    look_alikes = lambda line: f"{line['look-alikes taken for absorption']:.1%}" if len(line) > 8 else ""
-    lines = {"detector": found["detector"], "unclear pairs counted as not absorbed": found["unclear as not"],
-             "worlds that nothing was fixed on": found["unseen worlds"], "trained SAEs only": found["trained only"],
-             **{f"of these, {how}": line for how, line in found["by architecture"].items() if how not in ("closed form", "tied")},
-             **{f"weights alone: {name}": line for name, line in found["weights alone"].items()}}
-    rows = [f"| {name} | {line['true positives'] + line['false negatives']} | {quality(line)} | {look_alikes(line)} |"
-            for name, line in lines.items()]
-    head = (f"{found['SAEs trained']} trained SAEs and {found['SAEs written down']} written down, {found['pairs']} pairs of latents, "
-            f"one threshold ({found['threshold']}); largest score of a tied SAE: {found['largest score of a tied SAE']:g}.")
-    return "\n".join([head, "", "| | absorbed pairs | precision | recall | AUROC | look-alikes taken for absorption |",
-                      "|---|---|---|---|---|---|", *rows])
-
-
-PARTS = {"clauses": clause_index, "operations": operations, "counts": counts, "claims": claims, "zoo": zoo}
+PARTS = {"clauses": clause_index, "operations": operations, "counts": counts, "bench": bench, "zoo": zoo, "claims": claims}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,7 +10,7 @@ from sae_spec.spec_tests.strategies import ACTIVATIONS, saes
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
 from sae_spec.torch_impl import autoencoder, objective, sparse_autoencoder, sparse_choice
 from sae_spec.torch_impl.entries import Entries, Places
-from sae_spec.torch_impl.kernels import chunks, crowded
+from sae_spec.torch_impl.kernels import chunks, crowded, top_products
 from sae_spec.torch_impl.kernels.decode import decode
 from sae_spec.torch_impl.kernels.dots import gathered_dots
 from sae_spec.torch_impl.kernels.select import select
@@ -200,6 +200,18 @@ def test_no_tensor_of_a_step_is_larger_than_a_chunk(monkeypatch, name):
     assert 16 * M <= largest.numbers <= 16 * M + M < B * M
 
 
+@pytest.mark.parametrize("screened", [True, False])
+@pytest.mark.parametrize("name", ["topk", "batch_topk"])
+def test_a_large_choice_holds_one_block_of_latents(monkeypatch, name, screened):
+    monkeypatch.setenv("SAE_SPEC_KERNELS", "torch")
+    monkeypatch.setattr(top_products, "can_screen", lambda x: screened)
+    B, D, M = 1024, 8, 8192
+    config, inputs = random_case(name, B=B, D=D, M=M)
+    with Largest() as largest:
+        sparse_autoencoder.encode(inputs["x"], inputs, config)
+    assert largest.numbers <= B * 2048 == B * M / 4
+
+
 @pytest.mark.parametrize("name", ["topk", "batch_topk", "jumprelu", "relu"])
 def test_what_a_step_keeps_for_its_backward_is_small(monkeypatch, name):
     monkeypatch.setenv("SAE_SPEC_KERNELS", "torch")
@@ -243,7 +255,8 @@ def test_the_same_seed_gives_the_same_bits(name):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_a_rule_that_does_not_choose_goes_by_how_many_are_on():
+def test_a_rule_that_does_not_choose_goes_by_how_many_are_on(monkeypatch):
+    monkeypatch.setenv("SAE_SPEC_KERNELS", "")
     relu, few, many = {"activation": "relu"}, sparse_autoencoder.FEW / 2, sparse_autoencoder.FEW * 2
     assert sparse_autoencoder.is_sparse(relu, lambda: few) and not sparse_autoencoder.is_sparse(relu, lambda: many)
     assert not sparse_autoencoder.is_sparse(relu, lambda: None)

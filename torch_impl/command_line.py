@@ -39,3 +39,7 @@ def fail(message):
     line = "error: " + " ".join(message.split())
     print(f"\033[31m{line}\033[0m" if sys.stderr.isatty() else line, file=sys.stderr)
     sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

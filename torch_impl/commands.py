@@ -89,8 +89,9 @@ def bench(
     B: Annotated[int, typer.Option("--B", min=1, help="Samples per step.")] = 2048,
     rounds: Annotated[int, typer.Option(min=1, help="Steps of each that are timed.")] = 15,
     quick: Annotated[bool, typer.Option("--quick", help="A small shape and few rounds: does it run?")] = False,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     peers: Annotated[Path, typer.Option(help="The environment that `make bench-peers` makes.")] = Path(".peers"),
-    json: Annotated[Optional[Path], typer.Option(help="Write everything that was measured to this file.")] = None,
+    json: Annotated[Optional[Path], typer.Option(help="Add what was measured to this file, for its shape.")] = None,
 ):
     """How long a training step takes, beside the encoder's product and beside other libraries.
 
@@ -99,7 +100,7 @@ def bench(
     from .bench.command import main as run_bench
 
     shape = {"D": 64, "M": 512, "k": 8, "B": 128, "rounds": 3} if quick else {"D": D, "M": M, "k": k, "B": B, "rounds": rounds}
-    raise typer.Exit(run_bench(shape, peers, json))
+    raise typer.Exit(run_bench(shape, train_command.choose_device(device), peers, json))
 
 
 @app.command()

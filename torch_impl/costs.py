@@ -5,6 +5,7 @@ dimensions.
 """
 
 import torch
+import torch.nn.functional as F
 
 from .activations import step
 from .constraints import directions, row_norms
@@ -25,8 +26,8 @@ def reconstruction(x, recons):
 
     Clauses: COST-2, COST-3.
     """
-    wide, recons = widen(x, recons)
-    return (wide - recons).square().sum() / batch_size(x)
+    B, (wide, recons) = batch_size(x), widen(x, recons)
+    return F.mse_loss(recons, wide.expand_as(recons), reduction="sum") / B        # one pass, and nothing kept
 
 
 def l1(acts, W_dec, price):

@@ -1,7 +1,8 @@
 """Which latents speak, found a chunk of pre-activations at a time: no (B, M) tensor outlives its chunk.
 
-A rule that looks at one sample is asked chunk by chunk. A batch rule keeps candidates: of what it has seen so
-far, the entries that can still be among the best of the whole batch; there are never more than its budget.
+topk and batch_topk have kernels that need no chunk. Another rule that looks at one sample is asked chunk by chunk. A
+batch rule keeps candidates: of what it has seen so far, the entries that can still be among the best of the whole
+batch; there are never more than its budget.
 """
 
 import torch
@@ -13,6 +14,7 @@ from .entries import Places, counted_offsets
 from .inference import budget_thresholds
 from .kernels.product import products
 from .kernels.select import largest, select
+from .kernels.top_products import batch_top_products, top_products
 from .precision import widen
 from .selection import affordable, budget_value, whole
 
@@ -28,6 +30,12 @@ def choose(centred, W, params, config, price=None, inference_threshold=None, che
     returns values (nnz,), what the product gave there (gated: before its bias), and Places
     """
     M, name = len(W), config["activation"]
+    if name == "topk":
+        values, indices, counts = _flat(*top_products(centred, W, params["b_enc"], whole(config["k"], M)))
+        return values, Places(indices, counted_offsets(counts), M)
+    if name == "batch_topk" and inference_threshold is None:
+        if found := batch_top_products(centred, W, params["b_enc"], whole(config["k"], M)):
+            return found[0], Places(*found[1:], M)
     pieces = products(centred, W, None if name == "gated" else params["b_enc"])
     value = _value_of(params, price, check_inputs) if name in BUDGET_RULES else None
     if name in BATCH_RULES and inference_threshold is None:
@@ -54,8 +62,6 @@ def _row_rule(params, config, price, inference_threshold, value, check_inputs):
     if name == "batch_budget_topk":
         theta = budget_thresholds(inference_threshold, price, row_norms(params["W_dec"]), check_inputs)
         return lambda pre: _where(pre, above(pre, theta))
-    if name == "topk":
-        return lambda pre: _flat(*select(pre, whole(k, M)))
     if name == "abs_topk":
         return lambda pre: _flat(*select(pre, whole(k, M), pre.abs()))
     if name == "budget_topk":

@@ -5,4 +5,5 @@
     peers.py     those of other libraries; runs in an environment of its own (`make bench-peers`)
     session.py   all subjects side by side on the same weights and data
     table.py     what was found, for people
+    record.py    what was found, to be kept; README shows measured.json
 """

@@ -1,7 +1,5 @@
 """The bench's subjects of this package: `python -m sae_spec.torch_impl.bench.ours NAME FOLDER`."""
 
-from importlib.metadata import version
-
 import torch
 import torch.nn.functional as F
 
@@ -28,7 +26,8 @@ def product(weights):
 
 def built(weights, settings, activation):
     M, D = weights["W_dec"].shape
-    sae = SparseAutoencoder(SAEConfig(D=D, M=M, activation=activation, k=settings["k"]))
+    sae = SparseAutoencoder(SAEConfig(D=D, M=M, activation=activation, k=settings["k"]),
+                            device=settings["device"])
     sae.load_state_dict(sae.state_dict() | weights)
     return sae
 
@@ -60,4 +59,4 @@ def encoder(weights, settings):
 
 
 if __name__ == "__main__":
-    serve(lambda name: (SUBJECTS[name], version("sae-spec")))
+    serve(lambda name: (SUBJECTS[name], ""))

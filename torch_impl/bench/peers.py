@@ -16,12 +16,13 @@ def sae_lens(weights, settings):
 
     M, D = weights["W_dec"].shape
     sae = TopKTrainingSAE(TopKTrainingSAEConfig(d_in=D, d_sae=M, k=settings["k"], dtype="float32",
-                                                rescale_acts_by_decoder_norm=False, apply_b_dec_to_input=True))
+                                                rescale_acts_by_decoder_norm=False, apply_b_dec_to_input=True,
+                                                device=settings["device"]))
     sae.load_state_dict({**weights, "W_enc": weights["W_enc"].T.contiguous()})
     optimizer = torch.optim.Adam(sae.parameters(), lr=3e-4)
 
     def forward(x):
-        alive = torch.zeros(M, dtype=torch.bool)
+        alive = torch.zeros(M, dtype=torch.bool, device=x.device)
         return sae.training_forward_pass(TrainStepInput(sae_in=x, coefficients={}, dead_neuron_mask=alive,
                                                         n_training_steps=0, is_logging_step=False)).loss
 
@@ -40,7 +41,7 @@ def dictionary_learning(weights, settings):
 
     M, D = weights["W_dec"].shape
     trainer = TopKTrainer(steps=10**6, activation_dim=D, dict_size=M, k=settings["k"], layer=0, lm_name="none",
-                          device="cpu", warmup_steps=1, decay_start=None)
+                          device=settings["device"], warmup_steps=1, decay_start=None)
     sae, steps = trainer.ae, iter(range(1, 10**6))          # step 0 would move b_dec to a median first
     sae.load_state_dict({**sae.state_dict(), "encoder.weight": weights["W_enc"], "encoder.bias": weights["b_enc"],
                          "decoder.weight": weights["W_dec"].T.contiguous(), "b_dec": weights["b_dec"]})
@@ -49,12 +50,14 @@ def dictionary_learning(weights, settings):
 
 
 def sparsify(weights, settings):
-    os.environ["SPARSIFY_DISABLE_TRITON"] = "1"
+    if settings["device"] == "cpu":
+        os.environ["SPARSIFY_DISABLE_TRITON"] = "1"
     import torch
     from sparsify import SparseCoder, SparseCoderConfig
 
     M, D = weights["W_dec"].shape
-    coder = SparseCoder(D, SparseCoderConfig(num_latents=M, k=settings["k"], activation="topk"), dtype=torch.float32)
+    coder = SparseCoder(D, SparseCoderConfig(num_latents=M, k=settings["k"], activation="topk"),
+                        device=settings["device"], dtype=torch.float32)
     coder.load_state_dict({"encoder.weight": weights["W_enc"], "encoder.bias": weights["b_enc"],
                            "W_dec": weights["W_dec"], "b_dec": weights["b_dec"]})
     optimizer = torch.optim.Adam(coder.parameters(), lr=3e-4, fused=True)

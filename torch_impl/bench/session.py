@@ -1,6 +1,7 @@
 """All subjects side by side: the same weights and batches, steps taken in turn, so that a busy machine hits all."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from statistics import median, quantiles
 import numpy as np
 import torch
 
+from ..kernels.screen import has_bfloat16
 from . import peers
 
 OURS = ("product", "topk", "batch_topk", "topk bf16", "batch_topk bf16", "encode topk")
@@ -47,7 +49,7 @@ class Subject:
         self.process.communicate()
 
 
-def write_problem(folder, D, M, k, B, threads, seed=0, batches=4):
+def write_problem(folder, D, M, k, B, device, threads, seed=0, batches=4):
     """Weights as at the start of training, and batches that are sums of a few of 4096 directions, with noise."""
     rng = np.random.default_rng(seed)
     W = rng.standard_normal((M, D), dtype=np.float32)
@@ -60,25 +62,26 @@ def write_problem(folder, D, M, k, B, threads, seed=0, batches=4):
         strengths = rng.exponential(size=(B, 4096)) * (rng.random((B, 4096)) < 20 / 4096)
         noise = rng.standard_normal((B, D), dtype=np.float32) * np.float32(0.1 / D**0.5)
         np.save(folder / f"x{i}.npy", strengths.astype(np.float32) @ directions + noise)
-    settings = {"D": D, "M": M, "k": k, "B": B, "batches": batches, "threads": threads}
+    settings = {"D": D, "M": M, "k": k, "B": B, "batches": batches, "device": device, "threads": threads}
     (folder / "settings.json").write_text(json.dumps(settings))
     return settings
 
 
-def run(D, M, k, B, rounds, python_of_peers, tell, warmup=2):
+def run(D, M, k, B, rounds, device, python_of_peers, tell, warmup=2):
     """Measure.
 
     rounds           steps of each subject that are timed
+    device           "cpu" or "cuda"
     python_of_peers  the interpreter of the peers' environment, or None
     tell             called with a line of text as things move on
-    returns a document: {"settings", "machine", "subjects": {name: ...}, "losses agree"}
+    returns a document: {"settings", "machine", "subjects": {name: ...}, "losses_agree"}
     """
     threads = torch.get_num_threads()
     commands = {name: [sys.executable, "-m", f"{__package__}.ours"] for name in OURS}
     if python_of_peers:
         commands |= {name: [str(python_of_peers), peers.__file__] for name in peers.SUBJECTS}
     with tempfile.TemporaryDirectory() as folder:
-        settings = write_problem(Path(folder), D, M, k, B, threads)
+        settings = write_problem(Path(folder), D, M, k, B, device, threads)
         subjects = []
         try:
             for name, command in commands.items():
@@ -112,6 +115,14 @@ def document(settings, subjects, rounds):
             "peak_bytes": subject.peak}
     losses = [found[name]["loss"] for name in SAME_LOSS if found.get(name, {}).get("loss") is not None]
     agree = max(losses) - min(losses) <= AGREE * max(losses) if losses else None
-    machine = {"torch": torch.__version__, "threads": settings["threads"]}
-    return {"settings": settings, "rounds": rounds, "machine": machine, "losses_agree": agree,
+    return {"settings": settings, "rounds": rounds, "machine": machine(settings), "losses_agree": agree,
             "subjects": {subject.name: found[subject.name] for subject in subjects}}
+
+
+def machine(settings):
+    """What ratios depend on."""
+    about = {"torch": torch.__version__}
+    if settings["device"] == "cuda":
+        return about | {"device": torch.cuda.get_device_name()}
+    instructions = torch.backends.cpu.get_cpu_capability() + (" with bfloat16" if has_bfloat16() else "")
+    return about | {"device": f"CPU, {instructions}", "cores": os.cpu_count(), "threads": settings["threads"]}

@@ -6,7 +6,7 @@ from rich.table import Table
 def table(found):
     """A rich table of session.run's document."""
     s = found["settings"]
-    title = f"one step, D={s['D']} M={s['M']} k={s['k']} B={s['B']}, {s['threads']} threads, {found['rounds']} rounds"
+    title = f"one step, D={s['D']} M={s['M']} k={s['k']} B={s['B']}, {found['rounds']} rounds, {found['machine']['device']}"
     out = Table(title=title, caption="ratio: to the product, median of the ratios within a round; MB: peak memory above "
                                      "parameters, gradients and moments")
     for column in ("", "ms", "quartiles", "ratio", "MB", "loss"):

@@ -5,7 +5,7 @@ that it runs in a peer's environment, where this package is not installed.
 
 A subject is a function (weights, settings) -> (step, loss, floor):
     weights   {"W_enc" (M, D), "W_dec" (M, D), "b_enc" (M,), "b_dec" (D,)}, torch tensors
-    settings  {"k", "batches", "threads"}
+    settings  {"k", "B", "batches", "threads", "device"}
     step      step(x (B, D)): everything that the subject does in one step
     loss      loss(x) before any step, in units of sum_D mean_B (x - recon)^2; or None where there is none
     floor     bytes of gradients and optimizer state, which no implementation can do without
@@ -30,22 +30,26 @@ def serve(subjects):
 
     settings = json.loads((folder / "settings.json").read_text())
     torch.set_num_threads(settings["threads"])
-    weights = {each: torch.from_numpy(np.load(folder / f"{each}.npy")) for each in ("W_enc", "W_dec", "b_enc", "b_dec")}
-    batches = [torch.from_numpy(np.load(folder / f"x{i}.npy")) for i in range(settings["batches"])]
+    read = lambda each: torch.from_numpy(np.load(folder / f"{each}.npy")).to(settings["device"])
+    weights = {each: read(each) for each in ("W_enc", "W_dec", "b_enc", "b_dec")}
+    batches = [read(f"x{i}") for i in range(settings["batches"])]
+    memory, wait = (OfGPU(), torch.cuda.synchronize) if settings["device"] == "cuda" else (OfProcess(), lambda: None)
     prepare, version = subjects(name)
     step, loss, floor = prepare(weights, settings)
     del weights
     value = None if loss is None else float(loss(batches[0]))
-    before, done = memory("VmRSS"), 0
-    forget_peak()
+    before, done = memory.now(), 0
+    memory.forget_peak()
     answer(channel, {"version": version, "loss": value})
     for line in sys.stdin:
         if json.loads(line)["do"] == "memory":
-            above = None if before is None else memory("VmHWM") - before - floor
+            above = None if before is None else memory.peak() - before - floor
             answer(channel, {"bytes": above})
             continue
+        wait()
         start = time.perf_counter()
         step(batches[done % len(batches)])
+        wait()                                              # a GPU is told what to do, and does it later
         answer(channel, {"seconds": time.perf_counter() - start})
         done += 1
 
@@ -55,18 +59,34 @@ def answer(channel, content):
     channel.flush()
 
 
-def memory(field):
-    """Bytes of this process: VmRSS now, VmHWM at its peak; None where the system does not tell."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+class OfProcess:
+    """This process's memory in bytes; None where the system does not tell."""
+
+    def now(self):
+        return self._field("VmRSS")
+
+    def peak(self):
+        return self._field("VmHWM")
+
+    def forget_peak(self):
+        """From here on the peak counts anew; where that is not allowed it counts from the start."""
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+        except OSError:
+            pass
+
+    def _field(self, name):
+        try:
+            lines = Path("/proc/self/status").read_text().splitlines()
+        except OSError:
+            return None
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
-def forget_peak():
-    """From here on VmHWM counts anew; where that is not allowed it counts from the start."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
+class OfGPU:
+    """What this process's tensors hold of the GPU's memory, in bytes."""
+
+    def __init__(self):
+        from torch import cuda
+
+        self.now, self.peak, self.forget_peak = cuda.memory_allocated, cuda.max_memory_allocated, cuda.reset_peak_memory_stats

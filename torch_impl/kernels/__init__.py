@@ -2,11 +2,13 @@
 
     product.py           the encoder's dense product
     select.py            the k largest of each row
+    top_products.py      both at once, a block of latents at a time
     decode.py            sparse times dense: a sum of weight rows for each sample
     dots.py              dense times dense at the sparse places only
     transpose.py         the sparse places ordered by latent instead of by sample
     weight_gradient.py   sparse transposed times dense: a sum of sample rows for each latent
 
+top_products.py chooses by the bounds of screen.py from the candidates of shortlist.py.
 A sparse (B, M) matrix is given as in CSR: `indices` (nnz,) int64 latents, sample after sample, and `offsets`
 (B + 1,) int64: sample b owns indices[offsets[b] : offsets[b + 1]]. A sample may own none, or many.
 Each file holds the path of standard torch operations and gives way to triton_<name>.py where `triton_kernel`

@@ -3,7 +3,7 @@
 PIECE = {"cpu": 64 * 2**20, "cuda": 512 * 2**20}            # bytes of a float32 chunk
 ROWS = 512                                                  # the product loses speed below so many ...
 MOST = 4                                                    # ... which may cost so many pieces
-BLOCK = {"cpu": 2**21, "cuda": 2**26}       # numbers: in a CPU's cache, but few, or threads wait for each other
+BLOCK = {"cpu": 2**20, "cuda": 2**26}       # numbers: in a CPU's cache, but few, or threads wait for each other
 
 
 def rows_at_once(B, M, device):

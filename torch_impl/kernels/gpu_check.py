@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 NEEDED = ("torch", "triton", "numpy", "scipy", "safetensors", "pydantic", "pytest", "hypothesis", "jsonschema",
-          "rich")
+          "rich", "typer")
 
 
 def main():
