@@ -2,7 +2,7 @@
 
 Absorption is a shortfall of the parent's at full level, not explained by independence, made up for by the child: see
 evidence.py for the questions. Look-alikes fail one of them: independent overlap is not disturbed, exclusive siblings lack
-the level or are coupled, hedging has no shortfall.
+the level, are coupled or as much there the other way round, hedging has no shortfall.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ def absorption_score(stream, W_enc, W_dec):
 
         score[p, c] = max((silent + low) · there(level), low · there(level_low))
                       · ramp(disturbed, .1, .25) · ramp(carried, .3, .6) · ramp(steady, .4, .6) · free
-        there(level) = ramp(level, .8, .9) · ramp(2 - level, 0, .5)
+        there(level) = ramp(level, .8, .9) · ramp(2 - level, 0, .5) · ramp(level - returned, .1, .2)
         free = max(ramp(1 - coupled, .3, .6), ramp(1 - followed, .3, .6) · ramp(steady, .7, .85)), 1 where c hardly varies
 
     where there is enough to judge by and .05 < cosine < .98; 0 elsewhere and on the diagonal
@@ -42,7 +42,7 @@ def absorption_score(stream, W_enc, W_dec):
     if W_enc is W_dec:
         return np.zeros((M, M))
     e = evidence(stream, W_dec)
-    there = lambda level: ramp(level, 0.8, 0.9) * ramp(2 - level, 0.0, 0.5)       # 0 for NaN
+    there = lambda level: ramp(level, 0.8, 0.9) * ramp(2 - level, 0.0, 0.5) * ramp(level - e.returned, 0.1, 0.2)
     free = np.maximum(ramp(1 - e.coupled, 0.3, 0.6), ramp(1 - e.followed, 0.3, 0.6) * ramp(e.steady, 0.7, 0.85))
     free = np.where(np.isnan(e.coupled), 1.0, free)         # (M, M)
     silent, low = np.nan_to_num(e.silent), np.nan_to_num(e.low)                   # (M, M)

@@ -4,6 +4,7 @@ For a pair (p, c) it asks, of c's samples, those in which c speaks in full:
 
     silent, low   in how many is p silent, and how much of its usual activation does it lack in the others?
     level         is p's direction there as strongly as where p speaks by itself: in all of them, or in the others at least?
+    returned      and c's in p's samples less strongly?
     disturbed     does p behave differently from how it does without c?
     carried       does c's decoder row write what p leaves out?
     coupled       or is p's direction there only as a fixed part of c's own, following its activation?
@@ -25,6 +26,7 @@ class Evidence(NamedTuple):
     low: np.ndarray          # share of c's samples that p's lack of activation in the others amounts to
     level: np.ndarray        # 1: as strong as where p speaks by itself; 0: as where neither does
     level_low: np.ndarray    # the same, in the samples in which p fires
+    returned: np.ndarray     # level of c's direction in p's samples
     disturbed: np.ndarray    # 0: as if independent
     carried: np.ndarray      # share of what p leaves out that c writes
     coupled: np.ndarray      # 1: p's content is in proportion to c's activation; NaN where that hardly varies
@@ -90,6 +92,20 @@ def levels(stream, unit, usual_content, lack):
     nothing, in_all = background(stream, unit), unit @ stream.x_when.T            # (M, M)
     on_scale = lambda content: quotient(content - nothing, usual_content - nothing)
     return on_scale(quotient(in_all - low + lack * low, n - n1 + lack * n1)), on_scale(quotient(low, n1))
+
+
+def returning(stream, unit):
+    """How strongly c's direction is there in p's samples: as strongly as p's in c's where two features only overlap.
+
+    returns returned (M, M)
+
+    [ABS-39] returned is the mean content of c over the samples in which p speaks in full, on a scale where 0 is its mean where
+             c does not fire and 1 its mean where c speaks in full.
+    """
+    silent = quotient(unit @ stream.total - stream.content, stream.samples - stream.fires)            # (M,)
+    loud = quotient(stream.full_content, stream.full)       # (M,)
+    found = quotient((unit @ stream.x_when.T).T, stream.full[:, np.newaxis])      # (M, M)  [p, c]
+    return quotient(found - silent, loud - silent)
 
 
 def disturbance(stream, lack):
@@ -158,6 +174,6 @@ def evidence(stream, W_dec):
     coupled, followed = coupling(stream, unit)
     return Evidence(
         silent=quotient(stream.full - stream.beside, stream.full), low=quotient(lack * stream.beside, stream.full),
-        level=level, level_low=level_low,
+        level=level, level_low=level_low, returned=returning(stream, unit),
         disturbed=disturbance(stream, lack), carried=carrying(stream, unit, W_dec), coupled=coupled, followed=followed,
         steady=steadiness(stream, unit), cosine=unit @ unit.T, enough=enough)

@@ -105,7 +105,7 @@ OPERATIONS = {
     "within_data": Operation("encoders within the span of the samples", "", "W_enc, x", "W_enc"),
     "cofiring": Operation("who fires with whom", STREAM, "x, acts, W_dec, b_dec", "fires, full, together, beside, both_full, lift, phi"),
     "absorption_score": Operation("the detector", STREAM + ", [tied]", "x, acts, W_dec, b_dec, [W_enc]",
-                                  "score; silent, low, level, level_low, disturbed, carried, coupled, followed, steady, cosine, enough"),
+                                  "score; silent, low, level, level_low, returned, disturbed, carried, coupled, followed, steady, cosine, enough"),
     "corrected_read_out": Operation("acts with what children carry", "[threshold]", "acts, score, W_dec", "A, read_out"),
     "meta_samples": Operation("what a meta-SAE is trained on", "", "W_dec, alive", "rows"),
     "variance_explained": Operation("by a reconstruction", "", "x, recon", "explained"),

@@ -28,7 +28,8 @@ def zoo():
     quality = lambda line: " | ".join("–" if line[name] is None else f"{line[name]:.3f}" for name in ("precision", "recall", "AUROC"))
     look_alikes = lambda line: f"{line['look-alikes taken for absorption']:.1%}" if len(line) > 8 else ""
     lines = {"detector": found["detector"], "unclear pairs counted as not absorbed": found["unclear as not"],
-             "worlds that nothing was fixed on": found["unseen worlds"], "trained SAEs only": found["trained only"],
+             "the nine kinds of world that the targets name": found["named worlds"],
+             "four kinds that nothing was fixed on": found["unseen worlds"], "trained SAEs only": found["trained only"],
              **{f"of these, {how}": line for how, line in found["by architecture"].items() if how not in ("closed form", "tied")},
              **{f"weights alone: {name}": line for name, line in found["weights alone"].items()}}
     rows = [f"| {name} | {line['true positives'] + line['false negatives']} | {quality(line)} | {look_alikes(line)} |"

@@ -118,7 +118,7 @@ def test_streams_agree(adapter, x, acts, W_dec, b_dec, cut):
 
 
 @clause("ABS-24", "ABS-25", "ABS-26", "ABS-27", "ABS-28", "ABS-29", "ABS-30", "ABS-31", "ABS-32",
-        "ABS-35", "ABS-36", "ABS-37", "ABS-38", agreement=True)
+        "ABS-35", "ABS-36", "ABS-37", "ABS-38", "ABS-39", agreement=True)
 @given(delta=eighths, tied=st.booleans(), seed=st.integers(0, 99), cut=st.integers(0, 144))
 def test_the_detector_agrees(adapter, delta, tied, seed, cut):
     """The delta family, disturbed. Evidence counts where there is enough of it and a shortfall to explain.

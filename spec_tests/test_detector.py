@@ -168,8 +168,8 @@ def test_a_tied_sae_scores_0_whatever_it_does(adapter, delta):
 @clause("ABS-32")
 @given(t=st.sampled_from([0.0625, 0.125, 0.1875, 0.21875, 0.5]))
 def test_two_latents_of_one_feature_are_no_family(adapter, t):
-    """The second speaks, alone, where the sample leans by t: cosine 1 / sqrt(1 + t^2), .983 and .977 in the middle."""
-    stream = scene([[1, 0], [1, t]], (60, [1, 0], [1, 0]), (20, [1, t], [0, 1]), (40, [0, 0], [0, 0]))
+    """The second speaks, alone, where the sample is louder and leans by t: cosine 1 / sqrt(1 + t^2), .983 and .977 in the middle."""
+    stream = scene([[1, 0], [1, t]], (60, [1, 0], [1, 0]), (20, [1.5, 1.5 * t], [0, 1.5]), (40, [0, 0], [0, 0]))
     got = detect(adapter, stream)["score"]
     assert_same({"score": float(t > 0.2)}, {"score": got[P, C]}, adapter.dtype)
 
@@ -267,6 +267,28 @@ def test_where_the_parent_is_not_there_it_is_not_absorbed(adapter, delta, missin
     sure = np.clip((found["disturbed"] - 0.1) / 0.15, 0, 1) * np.clip((found["carried"] - 0.3) / 0.3, 0, 1)
     sure *= np.clip((n1 / n - 0.4) / 0.2, 0, 1)             # steady, as often as it is there
     assert_same({"score": [delta * n1 / n * sure, 1]}, {"score": [found["score"], 1]}, adapter.dtype)
+
+
+@clause("ABS-39")
+@given(t=st.integers(-4, 4).map(lambda quarters: quarters / 4), silent=st.sampled_from([0.0, 0.5]), usual=st.sampled_from([1.0, 2.0]))
+def test_returned_is_measured_from_where_the_child_is_silent(adapter, t, silent, usual):
+    """The child's content lies t of the way where the parent speaks; nothing else is at `silent` more or less than that."""
+    there = silent + t * (usual - silent)
+    rows = ((20, [2, there], [2, 0]), (20, [0, 2 * silent - there], [0, 0]), (20, [1, usual], [0, usual]))
+    got = detect(adapter, scene([[1, 0], [0, 1]], *rows))
+    assert_same({"returned": [t, 1.0]}, {"returned": [got["returned"][P, C], 1.0]}, adapter.dtype)
+
+
+@clause("ABS-30", "ABS-39")
+@given(near=st.sampled_from([(12, 5, 13), (15, 8, 17), (20, 21, 29)]), scale=powers)
+def test_what_is_as_much_there_the_other_way_round_is_not_absorbed(adapter, near, scale):
+    """Features that overlap and exclude each other, up to cosine .92; the child is silent in two thirds, with a third of it."""
+    cosine, sine = near[0] / near[2], near[1] / near[2]
+    rows = (48, [scale, 0], [scale, 0]), (48, [scale * cosine, scale * sine], [0, scale]), (96, [0, 0], [0, 0])
+    got = detect(adapter, scene([[1, 0], [cosine, sine]], *rows))
+    assert_same({"level": cosine, "silent": 1.0}, answers(got, "level", "silent"), adapter.dtype)
+    assert_same({"returned": 2 * cosine}, {"returned": got["returned"][P, C] * (3 - cosine)}, adapter.dtype)
+    assert not got["score"].any()
 
 
 @clause("ABS-27")

@@ -4,35 +4,40 @@ Everything is (M, top), at the candidates' places [c, slot], p = index[c, slot];
 the score is 0. On its candidates the score is that of detector.absorption_score: a test holds them together.
 """
 
+from types import SimpleNamespace
+
 import torch
 
 from .absorption import lengths
-from .constraints import directions
 from .detector import THRESHOLD, weighed
-from .evidence import Geometry, answers, sums
+from .evidence import Evidence, Geometry, answers, sums
 
 CHUNK = 256          # children whose candidates' rows are gathered at once: (CHUNK, top, D) numbers
+OF_A_PAIR = "content_squares", "beside", "beside_acts", "beside_content", "both_full", "both_full_acts", "both_full_content"
 
 
 @torch.no_grad()
 def evidence(counts, index, W_dec):
-    """Evidence of (M, top) fields.  Clauses: ABS-24 to ABS-29."""
-    unit, norms = directions(W_dec), lengths(W_dec)[:, 0]
-    p = index.clamp_min(0)
-    during, loudly, cosine = products(counts, p, unit)
-    geometry = Geometry((unit.double() @ counts.total)[p], during, loudly, cosine, norms[p], norms[:, None])
-    found = answers(counts, sums(counts, p), sums(counts, (slice(None), None)), geometry)
+    """Evidence of (M, top) fields.  Clauses: ABS-24 to ABS-29, ABS-35 to ABS-38."""
+    norms = lengths(W_dec)[:, 0]
+    anywhere = torch.cat([rows.double() @ counts.total for rows in W_dec.split(16 * CHUNK)])   # times the norms
+    chunks = (slice(begin, begin + CHUNK) for begin in range(0, len(index), CHUNK))
+    found = Evidence(*map(torch.cat, zip(*(of_children(c, counts, index, W_dec, norms, anywhere) for c in chunks))))
     return found._replace(enough=found.enough & (index >= 0))
 
 
-def products(counts, p, unit):
-    """unit[p] · x_when[c], unit[p] · x_loud[c] and unit[p] · unit[c], (M, top) each, children by chunks."""
-    parts = []
-    for c in range(0, len(p), CHUNK):
-        rows = unit[p[c : c + CHUNK]].double()              # (chunk, top, D)
-        sides = (counts.x_when, counts.x_loud, unit)
-        parts.append([(rows @ side[c : c + CHUNK].double().unsqueeze(-1)).squeeze(-1) for side in sides])
-    return [torch.cat(part) for part in zip(*parts)]
+def of_children(c, counts, index, W_dec, norms, anywhere):
+    """Evidence of some children (a slice), with all of their candidates."""
+    p = index[c].clamp_min(0)                               # (n, top)
+    norm = norms[p].where(norms[p] > 0, 1)
+    own = norms[c].where(norms[c] > 0, 1)
+    rows = W_dec[p].double()                                # (n, top, D)
+    with_row = lambda side: (rows @ side[c].double().unsqueeze(-1)).squeeze(-1) / norm
+    back = torch.linalg.vecdot(counts.x_when[p].double(), W_dec[c, None].double()) / own[:, None]
+    geometry = Geometry(anywhere[p] / norm, (anywhere[c] / own)[:, None], back, with_row(counts.x_when), with_row(counts.x_loud),
+                        with_row(W_dec) / own[:, None], norms[p], norms[c, None])
+    pairs = SimpleNamespace(samples=counts.samples, **{name: getattr(counts, name)[c] for name in OF_A_PAIR})
+    return answers(pairs, sums(counts, p), sums(counts, (c, None)), geometry)
 
 
 def score(found):

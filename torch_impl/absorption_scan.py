@@ -18,7 +18,7 @@ from .constraints import directions
 from .detector import COSINES
 
 BLOCK = 4096         # rows of one block of the product: BLOCK^2 numbers, 64 MiB in float32, are there at once
-FEW, ROOM = 2**14, 2**24         # firings whose samples are gathered at once, numbers of a batch's activations
+FEW, ROOM = 2**12, 2**24         # firings whose samples are gathered at once, numbers of a batch's activations
 
 
 @torch.no_grad()
@@ -162,7 +162,7 @@ def count(counts, index, x, acts, W_dec, b_dec, norms=None):
     for b, c, loud in zip(*(part[full].split(FEW) for part in (row, latent, value))):         # children in full
         rows, parent = centred[b], index[c]                 # (n, D), (n, top)
         counts.x_when.index_add_(0, c, rows.to(counts.x_when))
-        counts.x_loud.index_add_(0, c, (rows * loud[:, None]).to(counts.x_loud))
+        counts.x_loud.index_add_(0, c, rows.mul_(loud[:, None]).to(counts.x_loud))
         squares = (contents[b[:, None], parent].double() / norms[parent, 0]).square()         # candidates' rows are not 0
         counts.content_squares.index_add_(0, c, squares.where(parent >= 0, 0))
         place = find(keys, b[:, None] * len(W_dec) + parent).where(parent >= 0, -1)

@@ -23,7 +23,7 @@ def absorption_score(stream, W_enc, W_dec):
 def weighed(found):
     """The score that Evidence amounts to, in its shape.  Clauses: ABS-30, ABS-32."""
     silent, low = found.silent.nan_to_num(0), found.low.nan_to_num(0)
-    missing = torch.maximum((silent + low) * there(found.level), low * there(found.level_low))
+    missing = torch.maximum((silent + low) * there(found.level, found), low * there(found.level_low, found))
     by_itself = ramp(1 - found.followed, 0.3, 0.6) * ramp(found.steady, 0.7, 0.85)
     free = torch.maximum(ramp(1 - found.coupled, 0.3, 0.6), by_itself).where(~found.coupled.isnan(), 1)
     answered = ramp(found.disturbed, 0.1, 0.25) * ramp(found.carried, 0.3, 0.6) * ramp(found.steady, 0.4, 0.6) * free
@@ -32,6 +32,6 @@ def weighed(found):
     return (missing * answered).where(asked, 0)
 
 
-def there(level):
-    """1 at full level, 0 well below or above."""
-    return ramp(level, 0.8, 0.9) * ramp(2 - level, 0, 0.5)
+def there(level, found):
+    """1 at full level, 0 well below or above, and where it is the same the other way round."""
+    return ramp(level, 0.8, 0.9) * ramp(2 - level, 0, 0.5) * ramp(level - found.returned, 0.1, 0.2)

@@ -24,6 +24,7 @@ class Evidence(NamedTuple):
     low: torch.Tensor
     level: torch.Tensor
     level_low: torch.Tensor
+    returned: torch.Tensor
     disturbed: torch.Tensor
     carried: torch.Tensor
     coupled: torch.Tensor
@@ -34,9 +35,11 @@ class Evidence(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """Products of p's unit decoder row, one number a pair."""
+    """Products of p's unit decoder row, one number a pair, and two of c's."""
 
     anywhere: torch.Tensor       # with the sum of all samples
+    anywhere_c: torch.Tensor     # c's with that
+    back: torch.Tensor           # c's with the sum of p's samples
     during: torch.Tensor         # with that of c's samples
     loudly: torch.Tensor         # with that, each sample times c's activation
     cosine: torch.Tensor         # with c's unit decoder row
@@ -73,7 +76,7 @@ def answers(stream, p, c, geometry):
     left_out = geometry.during - stream.beside_acts * geometry.norm_p
     return Evidence(
         per(c.full - n1, c.full), per(n1 * lacking, c.full), *levels(stream, c, geometry, nothing, usual_content, lacking),
-        disturbed(stream, p, c, lacking), per(geometry.cosine * geometry.norm_c * c.full_acts, left_out),
+        returned(stream, p, c, geometry), disturbed(stream, p, c, lacking), per(geometry.cosine * geometry.norm_c * c.full_acts, left_out),
         *coupled(stream, c, geometry), steady(stream, c, geometry, nothing), geometry.cosine, enough & rare)
 
 
@@ -89,6 +92,12 @@ def levels(stream, c, geometry, nothing, usual_content, lacking):
     missed = per(geometry.during - present * stream.beside_content, c.full - present * stream.beside)
     fired = per(stream.beside_content, stream.beside)
     return [per(content - nothing, usual_content - nothing) for content in (missed, fired)]
+
+
+def returned(stream, p, c, geometry):
+    """Where c's content in p's samples lies between c silent and c in full.  Clauses: ABS-39."""
+    silent = per(geometry.anywhere_c - c.content, stream.samples - c.fires)
+    return per(per(geometry.back, p.full) - silent, per(c.full_content, c.full) - silent)
 
 
 def disturbed(stream, p, c, lacking):
@@ -118,6 +127,6 @@ def steady(stream, c, geometry, nothing):
 def evidence(stream, W_dec):
     """Every question for every pair, from a Stream and W_dec (M, D).  Clauses: ABS-24 to ABS-29."""
     unit, norm = unit_rows(W_dec), lengths(W_dec)
-    products = Geometry((unit @ stream.total)[:, None], unit @ stream.x_when.T, unit @ stream.x_loud.T, unit @ unit.T,
-                        norm, norm[:, 0])
+    anywhere, during = unit @ stream.total, unit @ stream.x_when.T
+    products = Geometry(anywhere[:, None], anywhere, during.T, during, unit @ stream.x_loud.T, unit @ unit.T, norm, norm[:, 0])
     return answers(stream, sums(stream, (slice(None), None)), sums(stream, slice(None)), products)

@@ -15,7 +15,7 @@ from rich.progress import Progress
 from sae_spec.reference.detector import THRESHOLD
 from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import ARCHITECTURES, closed_form, trained
-from sae_spec.spec_tests.claims.zoo_worlds import COMMON, UNSEEN
+from sae_spec.spec_tests.claims.zoo_worlds import COMMON, NAMED, UNSEEN
 
 FIRST_SEED = {"fixing": 1_000, "evaluation": 9_000_000}
 MEASURED = Path(__file__).parent / "measured"
@@ -98,6 +98,7 @@ def report(rows):
         "detector": verdicts(everything, "score", THRESHOLD),
         "unclear as not": verdicts(everything, "score", THRESHOLD, "strict"),
         "trained only": verdicts(joined(rows, lambda kind, how: how != "closed form"), "score", THRESHOLD),
+        "named worlds": verdicts(joined(rows, lambda kind, how: kind in (*NAMED, "tied")), "score", THRESHOLD),
         "unseen worlds": verdicts(joined(rows, lambda kind, how: kind in UNSEEN) or everything, "score", THRESHOLD),
         "by world": {}, "by architecture": {}, "weights alone": {}}
     kinds, hows = dict.fromkeys(k for k, _, _ in rows), dict.fromkeys(h for _, h, _ in rows)
@@ -138,7 +139,7 @@ def show(result):
                "false negatives", "true negatives")
     lines = {"detector": result["detector"], "  unclear as not": result["unclear as not"],
              "  trained only": result["trained only"],
-             "  unseen worlds": result["unseen worlds"], **{f"  {n}": v for n, v in result["by world"].items()},
+             "  named worlds": result["named worlds"], "  unseen worlds": result["unseen worlds"], **{f"  {n}": v for n, v in result["by world"].items()},
              **{f"  {n}": v for n, v in result["by architecture"].items()},
              **{f"weights: {n}": v for n, v in result["weights alone"].items()}}
     print(" " * 22 + "  ".join(f"{c.replace('true ', 'T').replace('false ', 'F')[:10]:>10}" for c in columns))
@@ -160,7 +161,7 @@ def finite(value):
 
 
 def main(argv=None):
-    """Returns the exit status: 0 where the detector holds what is asked of it."""
+    """Returns the exit status: 0 where the detector holds what is asked of it in the worlds that this was asked for."""
     parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims.zoo", description=__doc__)
     parser.add_argument("--each", type=int, default=8, help="SAEs of every kind and architecture (8)")
     parser.add_argument("--out", type=Path, default=Path("build/zoo"), help="where SAEs and results are kept")
@@ -179,7 +180,7 @@ def main(argv=None):
     for each in [path, MEASURED / "zoo.json"] if options.record else [path]:
         replace_file(each, lambda part: part.write_text(text, encoding="utf-8"))
         print(f"{each} is written")
-    detector = result["detector"]
+    detector = result["named worlds"]
     holds = detector["precision"] >= 0.95 and detector["recall"] >= 0.95 and detector["AUROC"] >= 0.98
     return 0 if holds and result["largest score of a tied SAE"] == 0 else 1
 

@@ -154,4 +154,5 @@ COMMON = {"hierarchy": (hierarchy, 4), "imperfect": (imperfect, 4), "independent
           "oblique": (oblique, 3), "correlated": (correlated, 3), "zipf": (zipf, 16), "loud": (loud, 4),
           "anticorrelated": (anticorrelated, 3), "frequent": (frequent, 4), "squeezed": (squeezed, 24),
           "zipf tree": (zipf_tree, 16)}
+NAMED = tuple(COMMON)[:9]      # the kinds that the detector's targets are stated for; the others are further trials
 UNSEEN = {"rare": (rare, 4), "brood": (brood, 7), "quiet": (quiet, 4), "siblings": (siblings, 4)}

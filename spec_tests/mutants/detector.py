@@ -90,6 +90,23 @@ def only_low(right, stream, W_dec):
     return found._replace(level=found.level_low)
 
 
+@mutant("detector: nothing returns", clause="ABS-39", target="evidence.returning")
+def nothing_returns(right, stream, unit):
+    return 0 * right(stream, unit)
+
+
+@mutant("detector: returned is measured from 0", clause="ABS-39", target="evidence.returning")
+def returned_from_0(right, stream, unit):
+    loud = evidence.quotient(stream.full_content, stream.full)
+    return evidence.quotient(evidence.quotient((unit @ stream.x_when.T).T, stream.full[:, np.newaxis]), loud)
+
+
+@mutant("detector: as much there the other way round", clause="ABS-30", target="evidence.evidence")
+def any_direction_counts(right, stream, W_dec):
+    found = right(stream, W_dec)
+    return found._replace(returned=np.zeros_like(found.returned))
+
+
 @mutant("detector: disturbed without its standard errors", clause="ABS-27", target="evidence.disturbance")
 def no_errors(right, stream, lack):
     rate = evidence.quotient(stream.beside, stream.full)
