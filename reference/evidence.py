@@ -5,6 +5,7 @@ For a pair (p, c) it asks, of c's samples, those in which c speaks in full:
     silent, low   in how many is p silent, and how much of its usual activation does it lack in the others?
     level         is p's direction there as strongly as where p speaks by itself: in all of them, or in the others at least?
     returned      and c's in p's samples less strongly?
+    steady        is it there every time, or only on average?
     disturbed     does p behave differently from how it does without c?
     carried       does c's decoder row write what p leaves out?
     coupled       or is p's direction there only as a fixed part of c's own, following its activation?

@@ -17,7 +17,7 @@ from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import ARCHITECTURES, closed_form, trained
 from sae_spec.spec_tests.claims.zoo_worlds import COMMON, NAMED, UNSEEN
 
-FIRST_SEED = {"fixing": 1_000, "evaluation": 9_000_000}
+FIRST_SEED = {"fixing": 1_000, "evaluation": 12_000_000}
 MEASURED = Path(__file__).parent / "measured"
 LOOK_ALIKES = ("overlap", "exclusive", "siblings")                      # no absorption, the weights of absorption
 
