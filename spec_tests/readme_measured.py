@@ -70,7 +70,7 @@ def conditions(found):
     s, machine = found[0]["settings"], found[0]["machine"]
     products = (f"{1e3 * each['subjects']['product']['median']:.0f} ms" for each in found)
     text = (f"Time: in units of the encoder's product alone, which took {' and '.join(products)} there; median of the ratios within "
-            f"{found[0]['rounds']} rounds in turn. Memory: peak above parameters, gradients and moments (the product: what it "
+            f"{found[0]['rounds']} rounds in turn. Memory: peak above parameters, gradients and moments, without mapped files (the product: what it "
             "returns). bf16: with the encoder's product in bfloat16. encode: inference alone, to the latents that are on. "
             f"D = {s['D']}, k = {s['k']}, {s['B']} samples; {machine['device']}, "
             f"{machine['threads']} threads on {machine['cores']} cores, torch {machine['torch']}.")

@@ -60,13 +60,16 @@ def answer(channel, content):
 
 
 class OfProcess:
-    """This process's memory in bytes; None where the system does not tell."""
+    """This process's memory in bytes, without the pages of files that it has mapped: libraries' code comes in as it is used.
+
+    None where the system does not tell.
+    """
 
     def now(self):
-        return self._field("VmRSS")
+        return self._without_files("VmRSS")
 
     def peak(self):
-        return self._field("VmHWM")
+        return self._without_files("VmHWM")
 
     def forget_peak(self):
         """From here on the peak counts anew; where that is not allowed it counts from the start."""
@@ -74,6 +77,10 @@ class OfProcess:
             Path("/proc/self/clear_refs").write_text("5")
         except OSError:
             pass
+
+    def _without_files(self, name):
+        whole = self._field(name)
+        return None if whole is None else whole - self._field("RssFile")
 
     def _field(self, name):
         try:
