@@ -5,7 +5,7 @@ import numpy as np
 from sae_spec import reference
 from sae_spec.reference import activations, autoencoder, auxiliary, constraints, costs, frequency, gated
 from sae_spec.reference import inference, initialization, objective, selection, training
-from sae_spec.spec_tests.adapters import reference_absorption
+from sae_spec.spec_tests.adapters.absorption_operations import operations
 
 NAME, VERSION, DTYPES = "reference_numpy", reference.SPEC_VERSION, ["float64"]
 
@@ -178,4 +178,4 @@ RUN = {
     "count_tokens": count_tokens,
     "initial_parameters": lambda c, i: initialization.initial_parameters(i["normals"], i["b_dec"], c),
     "geometric_median": lambda c, i: {"centre": initialization.geometric_median(i["data"])},
-} | reference_absorption.RUN
+} | operations("reference", np)

@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from sae_spec.spec_tests.adapters import torch_absorption
+from sae_spec.spec_tests.adapters.absorption_operations import operations
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
 from sae_spec.torch_impl import activations, autoencoder, auxiliary, constraints, costs, frequency, gated
 from sae_spec.torch_impl import inference, initialization, kernels, objective, selection, sparse_autoencoder, training
@@ -219,4 +219,4 @@ RUN = {
     "count_tokens": count_tokens,
     "initial_parameters": lambda c, i: initialization.initial_parameters(i["normals"], i["b_dec"], c),
     "geometric_median": lambda c, i: {"centre": initialization.geometric_median(i["data"])},
-} | torch_absorption.RUN
+} | operations("torch_impl", torch)
