@@ -72,15 +72,19 @@ def lacking(stream, usual_act):
     return np.where(n1 > 0, np.clip(1 - quotient(stream.beside_acts, n1 * usual_act), 0.0, 1.0), 0.0)
 
 
-def background(stream, unit):
-    """p's mean content, (M, M), over the samples in which p does not fire and c does not speak in full."""
-    n, apart = stream.full, stream.fires[:, np.newaxis] - stream.beside           # (M,), (M, M)
+def contents(stream, unit):
+    """p's content, summed over c's samples, and its mean where neither is.
+
+    returns in_all (M, M), nothing (M, M)  the mean over the samples in which p does not fire and c does not speak in full
+    """
+    n, apart = stream.full, stream.fires[:, np.newaxis] - stream.beside           # (M,), (M, M)  p without c
+    in_all = unit @ stream.x_when.T                         # (M, M)
     over_apart = stream.content[:, np.newaxis] - stream.beside_content            # (M, M)
-    elsewhere = (unit @ stream.total)[:, np.newaxis] - unit @ stream.x_when.T - over_apart            # (M, M)
-    return quotient(elsewhere, stream.samples - n - apart)
+    elsewhere = (unit @ stream.total)[:, np.newaxis] - in_all - over_apart        # (M, M)
+    return in_all, quotient(elsewhere, stream.samples - n - apart)
 
 
-def levels(stream, unit, usual_content, lack):
+def levels(stream, in_all, nothing, usual_content, lack):
     """How strongly p's direction is there in c's samples.
 
     returns level (M, M), level_low (M, M)
@@ -90,12 +94,11 @@ def levels(stream, unit, usual_content, lack):
              level_low that of those in which p fires.
     """
     n, n1, low = stream.full, stream.beside, stream.beside_content                # (M,), (M, M), (M, M)
-    nothing, in_all = background(stream, unit), unit @ stream.x_when.T            # (M, M)
     on_scale = lambda content: quotient(content - nothing, usual_content - nothing)
     return on_scale(quotient(in_all - low + lack * low, n - n1 + lack * n1)), on_scale(quotient(low, n1))
 
 
-def returning(stream, unit):
+def returning(stream, unit, in_all):
     """How strongly c's direction is there in p's samples: as strongly as p's in c's where two features only overlap.
 
     returns returned (M, M)
@@ -105,7 +108,7 @@ def returning(stream, unit):
     """
     silent = quotient(unit @ stream.total - stream.content, stream.samples - stream.fires)            # (M,)
     loud = quotient(stream.full_content, stream.full)       # (M,)
-    found = quotient((unit @ stream.x_when.T).T, stream.full[:, np.newaxis])      # (M, M)  [p, c]
+    found = quotient(in_all.T, stream.full[:, np.newaxis])  # (M, M)  [p, c]
     return quotient(found - silent, loud - silent)
 
 
@@ -124,18 +127,18 @@ def disturbance(stream, lack):
     return np.fmax(quotient(np.maximum(np.abs(rate - without) - 3 * error, 0.0), without), lack)
 
 
-def carrying(stream, unit, W_dec):
+def carrying(stream, unit, in_all, W_dec):
     """The share of what p leaves out that c writes.
 
     returns carried (M, M)
 
     [ABS-28] carried = what c's row writes along p's / what p leaves out of its content, in c's samples on average.
     """
-    left_out = unit @ stream.x_when.T - stream.beside_acts * row_norms(W_dec)[:, np.newaxis]          # (M, M)
+    left_out = in_all - stream.beside_acts * row_norms(W_dec)[:, np.newaxis]      # (M, M)
     return quotient((unit @ W_dec.T) * stream.full_acts, left_out)                # (M, M)
 
 
-def coupling(stream, unit):
+def coupling(stream, unit, in_all):
     """Whether p's content is but a fixed part of what c stands for.
 
     returns coupled (M, M), followed (M, M)
@@ -145,7 +148,7 @@ def coupling(stream, unit):
     [ABS-37] followed = the squared correlation of the two; asked only where both vary by more than 5 %. A part of what c
              stands for follows it in full; a parent that varies by itself does not, though c may write and read it.
     """
-    n, acts, in_all = stream.full, stream.full_acts, unit @ stream.x_when.T       # (M,), (M,), (M, M)
+    n, acts = stream.full, stream.full_acts                 # (M,), (M,)
     varies = quotient(stream.full_squares * n, acts**2) - 1                       # (M,)  squared coefficient of variation
     content_varies = quotient(stream.content_squares * n, in_all**2) - 1          # (M, M)
     joint = quotient((unit @ stream.x_loud.T) * n, acts * in_all) - 1             # (M, M)
@@ -154,14 +157,14 @@ def coupling(stream, unit):
             np.where(both, quotient(joint**2, varies * content_varies), np.nan))
 
 
-def steadiness(stream, unit):
+def steadiness(stream, in_all, nothing):
     """Whether p's content is there every time or only on average.
 
     returns steady (M, M)
 
     [ABS-38] steady = mean^2 / mean square of p's content above the background, over c's samples.
     """
-    n, nothing, in_all = stream.full, background(stream, unit), unit @ stream.x_when.T        # (M,), (M, M), (M, M)
+    n = stream.full                                         # (M,)
     squares = stream.content_squares - 2 * nothing * in_all + n * nothing**2      # (M, M)
     return quotient((in_all - n * nothing) ** 2, n * squares)
 
@@ -170,11 +173,11 @@ def evidence(stream, W_dec):
     """The questions of this file, for all pairs.  stream absorption.Stream, W_dec (M, D); returns Evidence."""
     unit = normalize_rows(W_dec)                            # (M, D)
     usual_act, usual_content, enough = usual(stream)
-    lack = lacking(stream, usual_act)
-    level, level_low = levels(stream, unit, usual_content, lack)
-    coupled, followed = coupling(stream, unit)
+    lack, (in_all, nothing) = lacking(stream, usual_act), contents(stream, unit)
+    level, level_low = levels(stream, in_all, nothing, usual_content, lack)
+    coupled, followed = coupling(stream, unit, in_all)
     return Evidence(
         silent=quotient(stream.full - stream.beside, stream.full), low=quotient(lack * stream.beside, stream.full),
-        level=level, level_low=level_low, returned=returning(stream, unit),
-        disturbed=disturbance(stream, lack), carried=carrying(stream, unit, W_dec), coupled=coupled, followed=followed,
-        steady=steadiness(stream, unit), cosine=unit @ unit.T, enough=enough)
+        level=level, level_low=level_low, returned=returning(stream, unit, in_all),
+        disturbed=disturbance(stream, lack), carried=carrying(stream, unit, in_all, W_dec), coupled=coupled, followed=followed,
+        steady=steadiness(stream, in_all, nothing), cosine=unit @ unit.T, enough=enough)

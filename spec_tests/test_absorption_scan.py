@@ -10,7 +10,7 @@ from sae_spec.reference.constraints import normalize_rows
 from sae_spec.reference.toy_models import draw
 from sae_spec.torch_impl import absorption_pairs as pairs
 from sae_spec.torch_impl import absorption_scan as scan
-from sae_spec.torch_impl.detector import COSINES
+from sae_spec.torch_impl.detector import COSINES, weighed
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def test_evidence_and_score_are_the_references(seed, cuts):
         mine, theirs = getattr(found, name).numpy()[there], getattr(want, name)[at][there]
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9, err_msg=name)
     dense = detector.absorption_score(stream, W_enc, W_dec)
-    mine = pairs.score(found).numpy()
+    mine = weighed(found).numpy()
     np.testing.assert_allclose(mine[there], dense[at][there], atol=1e-9)
     assert not mine[~there].any()
     assert (dense > detector.THRESHOLD).sum() == (mine > detector.THRESHOLD).sum() > 0     # none is lost
@@ -87,7 +87,7 @@ def test_no_latent_fires():
     W = torch.eye(3, dtype=torch.float64)
     index, counts = scan.candidates(W, 2), scan.no_counts(W, 2)
     scan.count(counts, index, torch.ones(5, 3).double(), torch.zeros(5, 3).double(), W, torch.zeros(3))
-    assert counts.samples == 5 and not pairs.score(pairs.evidence(counts, index, W)).any()
+    assert counts.samples == 5 and not weighed(pairs.evidence(counts, index, W)).any()
 
 
 def test_the_delta_family_is_found():
@@ -99,6 +99,6 @@ def test_the_delta_family_is_found():
     W, index = torch.tensor(W_dec), scan.candidates(torch.tensor(W_dec), 2)
     counts = scan.no_counts(W, 2)
     scan.count(counts, index, torch.tensor(x), torch.tensor(np.maximum(x @ W_enc.T, 0)), W, torch.zeros(4))
-    scores = pairs.score(pairs.evidence(counts, index, W))
+    scores = weighed(pairs.evidence(counts, index, W))
     parents, children, slots = pairs.detected(scores, index)
     assert (parents.tolist(), children.tolist()) == ([0], [1]) and abs(scores[1, slots[0]] - 0.75) < 1e-6

@@ -53,7 +53,7 @@ def test_a_record_keeps_one_session_of_each_shape(tmp_path):
                                    "peer": {"error": "no such library"}}
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_one_sentence_says_so(tmp_path):
+def test_without_a_gpu_one_sentence_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")          # also where there is one
     ran = start(tmp_path, "bench", "--quick", "--device", "cuda", program=SCRIPT)
     assert ran.status == 2 and ran.text.startswith("error: device: cuda cannot be used here") and ran.text.count("\n") == 1

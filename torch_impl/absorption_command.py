@@ -37,6 +37,7 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
     from . import absorption_pairs as pairs
     from . import absorption_report
     from .data import open_activations
+    from .detector import weighed
     from .interop import load_any
     from .train_command import choose_device, say
 
@@ -48,15 +49,20 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
     rows = source.rows[:samples]
     labels = read_truth(truth, directions, source, samples)
     threshold = pairs.THRESHOLD if threshold is None else threshold
-    index, counts = look(sae, rows, top)
-    found = pairs.evidence(counts, index, sae.W_dec.detach())
+    index, counts, found = look(sae, rows, top)
     # [ABS-31] what reads with the row it writes with hides nothing
-    scores = pairs.score(found) * (0 if sae.config.tied else 1)
+    scores = weighed(found) * (0 if sae.config.tied else 1)
     result = absorption_report.document(run, source, sae, counts, index, scores, found, threshold)
     if labels is not None:
+        from rich.console import Console
+        from rich.progress import Progress
+
         from .absorption_recall import recalls
 
-        result["features"] = recalls(sae, rows, *labels, pairs.detected(scores, index, threshold))
+        found_pairs = pairs.detected(scores, index, threshold)
+        with Progress(console=Console(stderr=True)) as bar:
+            task = bar.add_task("recall", total=len(rows))
+            result["features"] = recalls(sae, rows, *labels, found_pairs, advance=lambda done: bar.advance(task, done))
     write(report, result, absorption_report.page(result, sae))
     lost = max((each["share lost"] for each in result["parents"]), default=0)
     say(f"{len(result['pairs'])} absorbed pairs, {len(result['parents'])} latents lose firings to others, "
@@ -64,18 +70,21 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
 
 
 def look(sae, rows, top):
-    """Candidates and counts, with a progress bar each."""
+    """Candidates, counts and evidence, with a progress bar each."""
     from rich.console import Console
     from rich.progress import Progress
 
+    from .absorption_pairs import evidence
     from .absorption_scan import BLOCK, candidates, scan
 
     blocks = -(-sae.config.M // BLOCK)
     with Progress(console=Console(stderr=True)) as bar:
         pairs = bar.add_task("candidate pairs", total=blocks * (blocks + 1) // 2)
         stream = bar.add_task("activations", total=len(rows))
+        asked = bar.add_task("evidence", total=sae.config.M)
         index = candidates(sae.W_dec, top, products=lambda done: bar.advance(pairs, done))
-        return index, scan(sae, rows, index, advance=lambda done: bar.advance(stream, done))
+        counts = scan(sae, rows, index, advance=lambda done: bar.advance(stream, done))
+        return index, counts, evidence(counts, index, sae.W_dec.detach(), lambda done: bar.advance(asked, done))
 
 
 def read_truth(truth, directions, source, samples):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import torch
 
 from .absorption import lengths
-from .detector import THRESHOLD, weighed
+from .detector import THRESHOLD
 from .evidence import Evidence, Geometry, answers, sums
 
 CHUNK = 256          # children whose candidates' rows are gathered at once: (CHUNK, top, D) numbers
@@ -17,12 +17,20 @@ OF_A_PAIR = "content_squares", "beside", "beside_acts", "beside_content", "both_
 
 
 @torch.no_grad()
-def evidence(counts, index, W_dec):
-    """Evidence of (M, top) fields.  Clauses: ABS-24 to ABS-29, ABS-35 to ABS-38."""
+def evidence(counts, index, W_dec, advance=None):
+    """Evidence of (M, top) fields.  Clauses: ABS-24 to ABS-29, ABS-35 to ABS-39.
+
+    advance  called with the number of children done
+    """
     norms = lengths(W_dec)[:, 0]
     anywhere = torch.cat([rows.double() @ counts.total for rows in W_dec.split(16 * CHUNK)])   # times the norms
-    chunks = (slice(begin, begin + CHUNK) for begin in range(0, len(index), CHUNK))
-    found = Evidence(*map(torch.cat, zip(*(of_children(c, counts, index, W_dec, norms, anywhere) for c in chunks))))
+    parts = []
+    for begin in range(0, len(index), CHUNK):
+        c = slice(begin, min(begin + CHUNK, len(index)))
+        parts.append(of_children(c, counts, index, W_dec, norms, anywhere))
+        if advance is not None:
+            advance(c.stop - c.start)
+    found = Evidence(*map(torch.cat, zip(*parts)))
     return found._replace(enough=found.enough & (index >= 0))
 
 
@@ -38,11 +46,6 @@ def of_children(c, counts, index, W_dec, norms, anywhere):
                         with_row(W_dec) / own[:, None], norms[p], norms[c, None])
     pairs = SimpleNamespace(samples=counts.samples, **{name: getattr(counts, name)[c] for name in OF_A_PAIR})
     return answers(pairs, sums(counts, p), sums(counts, (c, None)), geometry)
-
-
-def score(found):
-    """The score (M, top) of Evidence at candidates, from 0 to 1.  Clauses: ABS-30, ABS-32."""
-    return weighed(found)
 
 
 def detected(scores, index, threshold=THRESHOLD):

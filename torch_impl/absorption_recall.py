@@ -8,12 +8,13 @@ from .ground_truth import match
 
 
 @torch.no_grad()
-def recalls(sae, rows, truth, directions, detected, batch_size=1024):
+def recalls(sae, rows, truth, directions, detected, batch_size=1024, advance=None):
     """A list of one dict for each feature.
 
     truth       (N, F) bool, of the rows (N, D)
     directions  (F, D), or None: a feature's latent is then the one whose firing tells it best, by F1
     detected    (parents, children, slots), see absorption_pairs.detected
+    advance     called with the number of samples done
     """
     W_dec, (parents, children, _) = sae.W_dec.detach(), detected
     along = coefficients(parents, children, W_dec)
@@ -28,6 +29,8 @@ def recalls(sae, rows, truth, directions, detected, batch_size=1024):
             fires = ((read.double().abs() * norms >= SPEAKS * size) & (read != 0)).double().cpu()
             hits[which] += fires.T @ on.double()
             firings[which] += fires.sum(0)
+        if advance is not None:
+            advance(len(x))
     occurrences = truth.double().sum(0)                     # (F,)
     if directions is None:
         latent = (2 * hits[0] / (firings[0][:, None] + occurrences).clamp_min(1)).argmax(0)

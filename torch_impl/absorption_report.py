@@ -1,19 +1,12 @@
 """What `sae-spec absorption` finds and how it looks: a JSON document, an HTML page with figures inside."""
 
-import base64
-import io
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")                                       # no screen is needed
 import torch
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from matplotlib.figure import Figure
 
 from .absorption_pairs import detected
 from .autoencoder import encoder_weight
 from .constraints import normalize_rows
+from .page import picture, render
 
 FAMILIES, CHILDREN, LISTED = 6, 12, 500     # heat maps, rows of one beside the parent, pairs on the page
 
@@ -71,16 +64,8 @@ def heat_maps(sae, families):
     return figure
 
 
-def picture(figure):
-    """A figure as a data URI, so that the page is one file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
 def page(found, sae):
     """The document as HTML."""
-    pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
     families = found["parents"][:FAMILIES]
     maps = picture(heat_maps(sae, families)) if families else None
-    return pages.get_template("absorption.html").render(found=found, shown=found["pairs"][:LISTED], maps=maps)
+    return render("absorption.html", found=found, shown=found["pairs"][:LISTED], maps=maps)

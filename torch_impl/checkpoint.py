@@ -102,15 +102,22 @@ def load_sae(run_folder, device=None):
     return _load_sae(Path(run_folder), device)[0].eval()
 
 
+def read_json(path):
+    """What a JSON file holds; raises CheckpointError that names it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not JSON ({error})") from None
+
+
 def read_config(run_folder):
     """(SAEConfig, TrainingConfig, data identity) of a run; raises CheckpointError."""
     path = Path(run_folder) / "config.json"
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; {run_folder} holds no run")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path}: not JSON ({error})") from None
+    content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: format is not {FORMAT!r}")
     if content.get("version") != VERSION:

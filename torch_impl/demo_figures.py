@@ -1,19 +1,12 @@
 """The demo's figures and its page: matplotlib draws, jinja2 sets the page, one file holds everything."""
 
-import base64
-import io
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")                                       # no screen is needed
-import matplotlib.pyplot as plt
 import torch
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from matplotlib.figure import Figure
 
 from .autoencoder import encoder_weight
 from .constraints import normalize_rows
 from .demo_data import D
+from .page import picture, render
 
 SHOWN = 24                                                  # latents of a heat map of a large SAE
 
@@ -26,9 +19,8 @@ def report(passed, conformance, toy, readings, directions, real):
     readings     of each toy SAE, see demo.toy_readings
     directions   (F, D) the toy world's features
     """
-    pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
-    return pages.get_template("report.html").render(
-        passed=passed, tests=conformance["tests"], clauses=conformance["clauses"],
+    return render(
+        "report.html", passed=passed, tests=conformance["tests"], clauses=conformance["clauses"],
         dtypes=[d for d in ("float64", "float32", "float16", "bfloat16")
                 if any(d in by_dtype for by_dtype in conformance["clauses"].values())],
         toy=list(zip(toy, readings)), real=real, columns=list(toy[0].summary),
@@ -37,16 +29,9 @@ def report(passed, conformance, toy, readings, directions, real):
         real_losses=picture(losses(real)), real_frequencies=picture(histograms(real, real[0].sae.config.D)))
 
 
-def picture(figure):
-    """A figure as a data URI, so that the page is one file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
-    plt.close(figure)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
 def grid(rows, columns, width, height):
-    return plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False, layout="constrained")
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def heat(axes, values, title, across, down):

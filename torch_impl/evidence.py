@@ -63,7 +63,7 @@ def answers(stream, p, c, geometry):
     stream    what has samples and sums over pairs: a Stream or absorption_scan.Counts
     p, c      `sums` of the parents and of the children
     geometry  Geometry of the pairs
-    Clauses: ABS-24 to ABS-29, ABS-35 to ABS-38.
+    Clauses: ABS-24 to ABS-29, ABS-35 to ABS-39.
     """
     alone = p.full - stream.both_full                       # p in full, c not
     usual_acts = per(p.full_acts - stream.both_full_acts, alone)
@@ -125,7 +125,7 @@ def steady(stream, c, geometry, nothing):
 
 
 def evidence(stream, W_dec):
-    """Every question for every pair, from a Stream and W_dec (M, D).  Clauses: ABS-24 to ABS-29."""
+    """Every question for every pair, from a Stream and W_dec (M, D).  Clauses: as `answers`."""
     unit, norm = unit_rows(W_dec), lengths(W_dec)
     anywhere, during = unit @ stream.total, unit @ stream.x_when.T
     products = Geometry(anywhere[:, None], anywhere, during.T, during, unit @ stream.x_loud.T, unit @ unit.T, norm, norm[:, 0])

@@ -4,14 +4,13 @@
     cfg.json                  architecture, d_in, d_sae, k, apply_b_dec_to_input, ...
 """
 
-import json
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from .checkpoint import CheckpointError, load_sae
+from .checkpoint import CheckpointError, load_sae, read_json
 from .config import SAEConfig
 from .module import SparseAutoencoder
 
@@ -40,6 +39,8 @@ def load_saelens(folder, device=None):
     """
     folder = Path(folder)
     about = read_json(folder / CONFIG)
+    if not isinstance(about, dict):
+        raise CheckpointError(f"{folder / CONFIG}: not an object")
     name = about.get("architecture", "standard")
     if name not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
@@ -94,18 +95,6 @@ def fold_norms(params):
     norm = norm.where(norm > 0, 1)
     params["W_dec"] = params["W_dec"] / norm[:, None]
     params["W_enc"], params["b_enc"] = params["W_enc"] * norm[:, None], params["b_enc"] * norm
-
-
-def read_json(path):
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path}: not JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: not an object")
-    return content
 
 
 def read_tensors(path):

@@ -1,9 +1,9 @@
 """The claims' page: one HTML file with figures inside, and one JSON."""
 
-import base64
 import html
-import io
 import json
+
+from sae_spec.torch_impl.page import picture
 
 STYLE = ("body{font:16px/1.5 system-ui;max-width:52rem;margin:2rem auto;padding:0 1rem}h2{margin-top:2.5rem}"
          "pre{background:#f4f4f4;padding:.7rem;overflow-x:auto;font-size:13px}img{max-width:100%}"
@@ -12,12 +12,6 @@ STYLE = ("body{font:16px/1.5 system-ui;max-width:52rem;margin:2rem auto;padding:
 
 def verdict(outcome):
     return "true" if outcome.holds else "false"
-
-
-def picture(figure):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def page(results, seeds):

@@ -2,9 +2,7 @@
 
 from typing import Callable, NamedTuple
 
-import matplotlib
-
-matplotlib.use("Agg")                                       # no screen is needed
+from matplotlib.figure import Figure
 
 
 class Outcome(NamedTuple):
@@ -13,7 +11,7 @@ class Outcome(NamedTuple):
     holds: bool          # does the sentence hold? computed from numbers, never typed
     numbers: dict        # what was measured
     rule: str            # how the verdict follows from the numbers
-    figure: object       # matplotlib Figure
+    figure: Figure
 
 
 class Claim(NamedTuple):
@@ -36,8 +34,6 @@ def claim(name, sentence, source):
 
 def bars(groups, series, ylabel, title, dots=None):
     """A figure of grouped bars: series {label: a number per group}; dots {label: numbers to compare with}."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes, width = figure.subplots(), 0.8 / len(series)
     for at, (label, values) in enumerate(series.items()):
@@ -53,8 +49,6 @@ def bars(groups, series, ylabel, title, dots=None):
 
 def lines(series, xlabel, ylabel, title, log=False, dashed=()):
     """A figure of curves: series {label: (xs, ys)}."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
     for label, (xs, ys) in series.items():

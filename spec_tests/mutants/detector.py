@@ -63,14 +63,15 @@ def lacks_all(right, stream, usual_act):
     return np.sign(right(stream, usual_act))
 
 
-@mutant("detector: level without a background", clause="ABS-26", target="evidence.background")
-def no_background(right, stream, unit):
-    return 0 * right(stream, unit)
+@mutant("detector: level without a background", clause="ABS-26", target="evidence.levels")
+def no_background(right, stream, in_all, nothing, *rest):
+    return right(stream, in_all, 0 * nothing, *rest)
 
 
 @mutant("detector: level over all of the child's samples alike", clause="ABS-26", target="evidence.levels")
-def level_unweighted(right, stream, unit, usual_content, lack):
-    return right(stream, unit, usual_content, np.ones_like(lack))[0], right(stream, unit, usual_content, lack)[1]
+def level_unweighted(right, *arguments):
+    *before, lack = arguments
+    return right(*before, np.ones_like(lack))[0], right(*arguments)[1]
 
 
 @mutant("detector: one level", clause="ABS-26", target="evidence.levels")
@@ -91,14 +92,14 @@ def only_low(right, stream, W_dec):
 
 
 @mutant("detector: nothing returns", clause="ABS-39", target="evidence.returning")
-def nothing_returns(right, stream, unit):
-    return 0 * right(stream, unit)
+def nothing_returns(right, *arguments):
+    return 0 * right(*arguments)
 
 
 @mutant("detector: returned is measured from 0", clause="ABS-39", target="evidence.returning")
-def returned_from_0(right, stream, unit):
+def returned_from_0(right, stream, unit, in_all):
     loud = evidence.quotient(stream.full_content, stream.full)
-    return evidence.quotient(evidence.quotient((unit @ stream.x_when.T).T, stream.full[:, np.newaxis]), loud)
+    return evidence.quotient(evidence.quotient(in_all.T, stream.full[:, np.newaxis]), loud)
 
 
 @mutant("detector: as much there the other way round", clause="ABS-30", target="evidence.evidence")
@@ -120,55 +121,54 @@ def rates_only(right, stream, lack):
 
 
 @mutant("detector: whatever the child writes is carried", clause="ABS-28", target="evidence.carrying")
-def any_direction(right, stream, unit, W_dec):
-    left_out = unit @ stream.x_when.T - stream.beside_acts * row_norms(W_dec)[:, np.newaxis]
+def any_direction(right, stream, unit, in_all, W_dec):
+    left_out = in_all - stream.beside_acts * row_norms(W_dec)[:, np.newaxis]
     return evidence.quotient(row_norms(W_dec) * stream.full_acts, left_out)
 
 
 @mutant("detector: carried of all that is there", clause="ABS-28", target="evidence.carrying")
-def of_content(right, stream, unit, W_dec):
-    return evidence.quotient((unit @ W_dec.T) * stream.full_acts, unit @ stream.x_when.T)
+def of_content(right, stream, unit, in_all, W_dec):
+    return evidence.quotient((unit @ W_dec.T) * stream.full_acts, in_all)
 
 
 @mutant("detector: coupling is always asked", clause="ABS-29", target="evidence.coupling")
-def always_asked(right, stream, unit):
-    coupled, followed = right(stream, unit)
+def always_asked(right, *arguments):
+    coupled, followed = right(*arguments)
     return np.nan_to_num(coupled, nan=1.0), followed
 
 
 @mutant("detector: coupling is never asked", clause="ABS-29", target="evidence.coupling")
-def never_asked(right, stream, unit):
-    coupled, followed = right(stream, unit)
+def never_asked(right, *arguments):
+    coupled, followed = right(*arguments)
     return np.full_like(coupled, np.nan), followed
 
 
 @mutant("detector: any coupling is full coupling", clause="ABS-29", target="evidence.coupling")
-def any_coupling(right, stream, unit):
-    coupled, followed = right(stream, unit)
+def any_coupling(right, *arguments):
+    coupled, followed = right(*arguments)
     return np.sign(coupled), followed
 
 
 @mutant("detector: followed is the correlation, not its square", clause="ABS-37", target="evidence.coupling")
-def correlation(right, stream, unit):
-    coupled, followed = right(stream, unit)
+def correlation(right, *arguments):
+    coupled, followed = right(*arguments)
     return coupled, np.sqrt(followed)
 
 
 @mutant("detector: all of what is coupled is followed", clause="ABS-37", target="evidence.coupling")
-def all_followed(right, stream, unit):
-    coupled, followed = right(stream, unit)
+def all_followed(right, *arguments):
+    coupled, followed = right(*arguments)
     return coupled, np.where(np.isnan(followed), np.nan, np.clip(coupled, 0, 1))
 
 
 @mutant("detector: steady is the mean by the root of the mean square", clause="ABS-38", target="evidence.steadiness")
-def by_the_root(right, stream, unit):
-    return np.sqrt(right(stream, unit))
+def by_the_root(right, *arguments):
+    return np.sqrt(right(*arguments))
 
 
 @mutant("detector: steady without a background", clause="ABS-38", target="evidence.steadiness")
-def steady_from_0(right, stream, unit):
-    in_all = unit @ stream.x_when.T
-    return evidence.quotient(in_all**2, stream.full * stream.content_squares)
+def steady_from_0(right, stream, in_all, nothing):
+    return right(stream, in_all, 0 * nothing)
 
 
 @mutant("detector: what follows in part is free", clause="ABS-30", target="evidence.evidence")

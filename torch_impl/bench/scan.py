@@ -8,10 +8,11 @@ import time
 
 import torch
 
-from ..absorption_pairs import evidence, score
+from ..absorption_pairs import evidence
 from ..absorption_scan import candidates, scan
 from ..config import SAEConfig
 from ..constraints import normalize_rows
+from ..detector import weighed
 from ..module import SparseAutoencoder
 from .worker import OfProcess
 
@@ -48,7 +49,7 @@ def streamed(W, index, samples):
         sae.W_enc.copy_(W)
     rows = torch.randn(samples, W.shape[1], generator=torch.Generator().manual_seed(1))
     product = clock(lambda: [part @ W.T for part in rows.split(256)])
-    one_pass = lambda: score(evidence(scan(sae, rows, index), index, W))
+    one_pass = lambda: weighed(evidence(scan(sae, rows, index), index, W))
     return clock(one_pass), product, held(one_pass)
 
 
