@@ -10,10 +10,9 @@ import torch
 
 from .absorption import lengths
 from .detector import THRESHOLD
-from .evidence import Evidence, Geometry, answers, sums
+from .evidence import OF_A_PAIR, Evidence, Geometry, answers, sums
 
 CHUNK = 256          # children whose candidates' rows are gathered at once: (CHUNK, top, D) numbers
-OF_A_PAIR = "content_squares", "beside", "beside_acts", "beside_content", "both_full", "both_full_acts", "both_full_content"
 
 
 @torch.no_grad()
@@ -42,8 +41,9 @@ def of_children(c, counts, index, W_dec, norms, anywhere):
     rows = W_dec[p].double()                                # (n, top, D)
     with_row = lambda side: (rows @ side[c].double().unsqueeze(-1)).squeeze(-1) / norm
     back = torch.linalg.vecdot(counts.x_when[p].double(), W_dec[c, None].double()) / own[:, None]
-    geometry = Geometry(anywhere[p] / norm, (anywhere[c] / own)[:, None], back, with_row(counts.x_when), with_row(counts.x_loud),
-                        with_row(W_dec) / own[:, None], norms[p], norms[c, None])
+    geometry = Geometry(anywhere=anywhere[p] / norm, anywhere_c=(anywhere[c] / own)[:, None], back=back,
+                        during=with_row(counts.x_when), loudly=with_row(counts.x_loud),
+                        cosine=with_row(W_dec) / own[:, None], norm_p=norms[p], norm_c=norms[c, None])
     pairs = SimpleNamespace(samples=counts.samples, **{name: getattr(counts, name)[c] for name in OF_A_PAIR})
     return answers(pairs, sums(counts, p), sums(counts, (c, None)), geometry)
 

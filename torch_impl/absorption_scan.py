@@ -16,6 +16,7 @@ import torch
 from .absorption import SPEAKS, lengths
 from .constraints import directions
 from .detector import COSINES
+from .evidence import OF_A_LATENT, OF_A_PAIR
 
 BLOCK = 4096         # rows of one block of the product: BLOCK^2 numbers, 64 MiB in float32, are there at once
 FEW, ROOM = 2**12, 2**24         # firings whose samples are gathered at once, numbers of a batch's activations
@@ -119,11 +120,11 @@ class Counts(NamedTuple):
 def no_counts(W_dec, top):
     """Counts of no samples."""
     (M, D), double = W_dec.shape, {"dtype": torch.float64, "device": W_dec.device}
-    latent, pair = (lambda: torch.zeros(M, **double)), (lambda: torch.zeros(M, top, **double))
     wide = torch.float64 if M * D < 2**24 else torch.float32                      # the largest part by far
-    rows = lambda: torch.zeros(M, D, device=W_dec.device, dtype=wide)
-    singles = [rows() if name in ("x_when", "x_loud") else latent() for name in Counts._fields[2:12]]
-    return Counts(torch.zeros((), **double), torch.zeros(D, **double), *singles, *(pair() for _ in range(7)))
+    rows = {name: torch.zeros(M, D, device=W_dec.device, dtype=wide) for name in ("x_when", "x_loud")}
+    latents = {name: torch.zeros(M, **double) for name in OF_A_LATENT}
+    pairs = {name: torch.zeros(M, top, **double) for name in OF_A_PAIR}
+    return Counts(samples=torch.zeros((), **double), total=torch.zeros(D, **double), **latents, **rows, **pairs)
 
 
 def merge(one, other):
@@ -154,10 +155,9 @@ def count(counts, index, x, acts, W_dec, b_dec, norms=None):
     counts.samples.add_(len(x))
     counts.total.add_(centred.sum(0))
     parts = [one, value, value.square(), content]
-    for into, what in zip(counts[2:10], parts + [part.where(full, 0) for part in parts]):
-        into.index_put_((latent,), what, accumulate=True)
-    pairs = [one, value, content]
-    pairs += [part.where(full, 0) for part in pairs]
+    for name, what in zip(OF_A_LATENT, parts + [part.where(full, 0) for part in parts]):
+        getattr(counts, name).index_put_((latent,), what, accumulate=True)
+    pairs = [one, value, content, *(part.where(full, 0) for part in (one, value, content))]
     keys = row * len(W_dec) + latent
     for b, c, loud in zip(*(part[full].split(FEW) for part in (row, latent, value))):         # children in full
         rows, parent = centred[b], index[c]                 # (n, D), (n, top)
@@ -167,8 +167,8 @@ def count(counts, index, x, acts, W_dec, b_dec, norms=None):
         counts.content_squares.index_add_(0, c, squares.where(parent >= 0, 0))
         place = find(keys, b[:, None] * len(W_dec) + parent).where(parent >= 0, -1)
         entry, slot = (place >= 0).nonzero(as_tuple=True)
-        for into, what in zip(counts[13:], pairs):
-            into.index_put_((c[entry], slot), what[place[entry, slot]], accumulate=True)
+        for name, what in zip(OF_A_PAIR[1:], pairs):        # the first is summed above
+            getattr(counts, name).index_put_((c[entry], slot), what[place[entry, slot]], accumulate=True)
 
 
 def find(keys, wanted):

@@ -14,7 +14,9 @@ from .absorption import lengths, unit_rows
 ENOUGH = 20          # samples of c, and of p in full without c, below which nothing is said
 WHISPER = 0.25       # p's usual activation over its mean one, weighted by itself, below which nothing is said
 VARIES = 0.05 ** 2               # relative variance from which `coupled` and `followed` are asked
+# what a Stream sums over a latent's samples, and over those of a pair
 OF_A_LATENT = "fires", "acts", "squares", "content", "full", "full_acts", "full_squares", "full_content"
+OF_A_PAIR = "content_squares", "beside", "beside_acts", "beside_content", "both_full", "both_full_acts", "both_full_content"
 
 
 class Evidence(NamedTuple):
@@ -74,10 +76,13 @@ def answers(stream, p, c, geometry):
     rare = (5 * p.fires <= 3 * stream.samples) & (5 * c.fires <= 3 * stream.samples)
     nothing = background(stream, p, c, geometry)
     left_out = geometry.during - stream.beside_acts * geometry.norm_p
+    level, level_low = levels(stream, c, geometry, nothing, usual_content, lacking)
+    by_activation, by_variance = coupled(stream, c, geometry)
     return Evidence(
-        per(c.full - n1, c.full), per(n1 * lacking, c.full), *levels(stream, c, geometry, nothing, usual_content, lacking),
-        returned(stream, p, c, geometry), disturbed(stream, p, c, lacking), per(geometry.cosine * geometry.norm_c * c.full_acts, left_out),
-        *coupled(stream, c, geometry), steady(stream, c, geometry, nothing), geometry.cosine, enough & rare)
+        silent=per(c.full - n1, c.full), low=per(n1 * lacking, c.full), level=level, level_low=level_low,
+        returned=returned(stream, p, c, geometry), disturbed=disturbed(stream, p, c, lacking),
+        carried=per(geometry.cosine * geometry.norm_c * c.full_acts, left_out), coupled=by_activation, followed=by_variance,
+        steady=steady(stream, c, geometry, nothing), cosine=geometry.cosine, enough=enough & rare)
 
 
 def background(stream, p, c, geometry):
@@ -128,5 +133,6 @@ def evidence(stream, W_dec):
     """Every question for every pair, from a Stream and W_dec (M, D).  Clauses: as `answers`."""
     unit, norm = unit_rows(W_dec), lengths(W_dec)
     anywhere, during = unit @ stream.total, unit @ stream.x_when.T
-    products = Geometry(anywhere[:, None], anywhere, during.T, during, unit @ stream.x_loud.T, unit @ unit.T, norm, norm[:, 0])
+    products = Geometry(anywhere=anywhere[:, None], anywhere_c=anywhere, back=during.T, during=during,
+                        loudly=unit @ stream.x_loud.T, cosine=unit @ unit.T, norm_p=norm, norm_c=norm[:, 0])
     return answers(stream, sums(stream, (slice(None), None)), sums(stream, slice(None)), products)
