@@ -64,9 +64,9 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
             task = bar.add_task("recall", total=len(rows))
             result["features"] = recalls(sae, rows, *labels, found_pairs, advance=lambda done: bar.advance(task, done))
     write(report, result, absorption_report.page(result, sae))
-    lost = max((each["share lost"] for each in result["parents"]), default=0)
-    say(f"{len(result['pairs'])} absorbed pairs, {len(result['parents'])} latents lose firings to others, "
-        f"the worst {lost:.0%} of its own: see {report / 'absorption.html'}")
+    worst = max((each["share lost"] for each in result["parents"]), default=None)
+    lost = "" if worst is None else f", {len(result['parents'])} latents lose firings to others, the worst {worst:.0%} of its own"
+    say(f"{len(result['pairs'])} absorbed pairs{lost}: see {report / 'absorption.html'}")
 
 
 def look(sae, rows, top):
