@@ -28,7 +28,7 @@ quick: install        ## the same in two dtypes, with fewer examples and without
 
 check: install        ## golden data and README tables in line; the implementation against the whole suite
 	$(BIN)/python -m sae_spec.fixtures.generate --check
-	$(BIN)/python -m sae_spec.spec_tests.readme --check
+	$(BIN)/python -m sae_spec.spec_tests.docs.readme --check
 	$(BIN)/sae-spec check torch_impl --require '*'
 
 claims: install        ## what the discussion says, as experiments: build/claims
@@ -53,8 +53,8 @@ bench-peers: .peers/installed        ## an environment for the libraries that `m
 gpu:             ## on a machine with a GPU: the kernels, the whole suite and the bench on it, with what is installed
 	mkdir -p build/gpu/sae_spec
 	for part in reference torch_impl spec_tests fixtures; do ln -sfn $(CURDIR)/$$part build/gpu/sae_spec/$$part; done
-	cd build/gpu && PYTHONPATH=. $(PYTHON) -m sae_spec.torch_impl.kernels.gpu_check
-	cd build/gpu && PYTHONPATH=. $(PYTHON) -m sae_spec.torch_impl.command_line bench --device cuda
+	cd build/gpu && PYTHONPATH=. $(PYTHON) -m sae_spec.torch_impl.program.gpu_check
+	cd build/gpu && PYTHONPATH=. $(PYTHON) -m sae_spec.torch_impl.program.command_line bench --device cuda
 
 clean:        ## remove what was built, the virtual environment too
 	rm -rf $(VENV) build *.egg-info sae-spec-failures .hypothesis .pytest_cache

@@ -49,9 +49,9 @@ def main(argv=None):
             return 2
     import pytest
 
-    from sae_spec.spec_tests.adapter import load_adapter
-    from sae_spec.spec_tests.cases import golden_cases, read_cases
-    from sae_spec.spec_tests.known_failures import read_known_failures
+    from sae_spec.spec_tests.core.adapter import load_adapter
+    from sae_spec.spec_tests.core.cases import golden_cases, read_cases
+    from sae_spec.spec_tests.core.known_failures import read_known_failures
 
     try:
         golden_cases()
@@ -65,7 +65,7 @@ def main(argv=None):
     except (ValueError, ImportError) as error:
         print(f"sae_spec.spec_tests: {error}", file=sys.stderr)
         return 2
-    files = [str(HERE / name) for name in CONFORMANCE]
+    files = [str(HERE / "conformance" / name) for name in CONFORMANCE]
     # No configuration file of the caller's project may change what runs: hence an empty one.
     options = ["-c", os.devnull, f"--rootdir={HERE}", "--import-mode=importlib", "-p", "no:cacheprovider",
                "-q", "--no-header", "--tb=short"]

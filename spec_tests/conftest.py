@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from sae_spec.spec_tests.adapter import DTYPES, Bound, load_adapter
-from sae_spec.spec_tests.cases import Failure, command
-from sae_spec.spec_tests.known_failures import read_known_failures
-from sae_spec.spec_tests.report import print_report, report_document
-from sae_spec.spec_tests.tally import TALLY
+from sae_spec.spec_tests.core.adapter import DTYPES, Bound, load_adapter
+from sae_spec.spec_tests.core.cases import Failure, command
+from sae_spec.spec_tests.core.known_failures import read_known_failures
+from sae_spec.spec_tests.core.report import print_report, report_document
+from sae_spec.spec_tests.core.tally import TALLY
 
 EXAMPLES = {"quick": 10, "normal": 30, "thorough": 300}
 # What `pytest` runs when nobody says otherwise: both roads, production in every dtype.
@@ -160,7 +160,7 @@ def failed(report, item, error, argument, dtype):
 
 def replay_file(item, argument, dtype):
     """The smallest failing example as golden cases, with what the reference says of each call."""
-    from sae_spec.spec_tests.replay import replay_document
+    from sae_spec.spec_tests.core.replay import replay_document
 
     calls = item.funcargs["adapter"].calls
     document = replay_document(item.originalname, clauses_of(item), calls)

@@ -13,11 +13,11 @@ The exports are loaded when first asked for, so that the command line answers wi
 from importlib import import_module
 
 _EXPORTS = {
-    "SAEConfig": "config", "TrainingConfig": "config", "config_mapping": "config",
-    "SparseAutoencoder": "module", "Output": "module",
-    "Trainer": "trainer", "TrainingDiverged": "trainer",
-    "load_sae": "checkpoint", "CheckpointError": "checkpoint",
-    "Activations": "data", "open_activations": "data",
+    "SAEConfig": "training.config", "TrainingConfig": "training.config", "config_mapping": "training.config",
+    "SparseAutoencoder": "training.module", "Output": "training.module",
+    "Trainer": "training.trainer", "TrainingDiverged": "training.trainer",
+    "load_sae": "training.checkpoint", "CheckpointError": "training.checkpoint",
+    "Activations": "training.data", "open_activations": "training.data",
 }
 __all__ = list(_EXPORTS)
 

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-MODULES = ("absorption", "detector", "ground_truth", "meta_sae", "read_out", "saebench", "theory", "toy_models", "toy_worlds")
+MODULES = {"absorption": ("patterns", "stream", "detector", "ground_truth", "meta_sae", "read_out", "saebench"),
+           "worlds": ("theory", "toy_models", "toy_worlds")}
 
 
 def operations(package, arrays):
@@ -19,7 +20,8 @@ def operations(package, arrays):
     package  "reference" or "torch_impl"
     arrays   the library whose arrays it takes: numpy or torch
     """
-    on = SimpleNamespace(arrays=arrays, **{name: import_module(f"sae_spec.{package}.{name}") for name in MODULES})
+    on = SimpleNamespace(arrays=arrays, **{
+        name: import_module(f"sae_spec.{package}.{room}.{name}") for room, names in MODULES.items() for name in names})
     return {name: partial(function, on) for name, function in RUN.items()}
 
 
@@ -89,15 +91,15 @@ def hedging(on, config, i):
 
 def absorption_patterns(on, config, i):
     W_enc = encoder(config, i)
-    return {"alignment": on.absorption.alignment(W_enc, i["W_dec"]), "gap": on.absorption.pattern_gap(W_enc, i["W_dec"])}
+    return {"alignment": on.patterns.alignment(W_enc, i["W_dec"]), "gap": on.patterns.pattern_gap(W_enc, i["W_dec"])}
 
 
 def stream_of(on, config, i):
     """The stream, cut where the config says, each piece observed by itself."""
     bounds, stream = [0, *config.get("cuts", []), len(i["x"])], None
     for first, last in list(zip(bounds, bounds[1:])) * config.get("times", 1):
-        piece = on.absorption.observe(i["x"][first:last], i["acts"][first:last], i["W_dec"], i["b_dec"])
-        stream = piece if stream is None else on.absorption.merge(stream, piece)
+        piece = on.stream.observe(i["x"][first:last], i["acts"][first:last], i["W_dec"], i["b_dec"])
+        stream = piece if stream is None else on.stream.merge(stream, piece)
     return stream
 
 
@@ -105,7 +107,7 @@ def cofiring(on, config, i):
     stream = stream_of(on, config, i)
     return {"fires": stream.fires, "full": stream.full, "together": stream.together,
             "beside": stream.beside, "both_full": stream.both_full,
-            "lift": on.absorption.lift(stream), "phi": on.absorption.phi(stream)}
+            "lift": on.stream.lift(stream), "phi": on.stream.phi(stream)}
 
 
 def absorption_score(on, config, i):
@@ -141,7 +143,7 @@ RUN = {
     "carried_share": carried_share,
     "hedging": hedging,
     "absorption_patterns": absorption_patterns,
-    "within_data": lambda on, c, i: {"W_enc": on.absorption.within_data(i["W_enc"], i["x"])},
+    "within_data": lambda on, c, i: {"W_enc": on.patterns.within_data(i["W_enc"], i["x"])},
     "cofiring": cofiring,
     "absorption_score": absorption_score,
     "corrected_read_out": corrected_read_out,

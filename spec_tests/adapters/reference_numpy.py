@@ -3,8 +3,8 @@
 import numpy as np
 
 from sae_spec import reference
-from sae_spec.reference import activations, autoencoder, auxiliary, constraints, costs, frequency, gated
-from sae_spec.reference import inference, initialization, objective, selection, training
+from sae_spec.reference.sae import activations, autoencoder, auxiliary, constraints, costs, frequency, gated
+from sae_spec.reference.sae import inference, initialization, objective, selection, training
 from sae_spec.spec_tests.adapters.absorption_operations import operations
 
 NAME, VERSION, DTYPES = "reference_numpy", reference.SPEC_VERSION, ["float64"]

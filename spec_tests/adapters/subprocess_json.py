@@ -21,7 +21,7 @@ import os
 import shlex
 import subprocess
 
-from sae_spec.spec_tests.cases import read_tensor, write_tensor
+from sae_spec.spec_tests.core.cases import read_tensor, write_tensor
 
 
 class Program:

@@ -6,9 +6,10 @@ import torch
 
 from sae_spec.spec_tests.adapters.absorption_operations import operations
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
-from sae_spec.torch_impl import activations, autoencoder, auxiliary, constraints, costs, frequency, gated
-from sae_spec.torch_impl import inference, initialization, kernels, objective, selection, sparse_autoencoder, training
-from sae_spec.torch_impl.precision import widen
+from sae_spec.torch_impl.sae import activations, autoencoder, auxiliary, constraints, costs, frequency, gated
+from sae_spec.torch_impl.sae import inference, initialization, objective, selection, sparse_autoencoder, training
+from sae_spec.torch_impl import kernels
+from sae_spec.torch_impl.kernels.precision import widen
 
 NAME, VERSION, DTYPES = "torch_impl", "0.1.0", ["float64", "float32", "float16", "bfloat16"]
 DEVICE = os.environ.get("SAE_SPEC_DEVICE", "cpu")        # "cuda": the same suite on the GPU

@@ -30,7 +30,7 @@ def main(argv=None):
         from sae_spec.spec_tests.claims import published, untying, pricing, finding, readout  # noqa: F401
         from sae_spec.spec_tests.claims.page import document, page, verdict
         from sae_spec.spec_tests.claims.registry import CLAIMS
-        from sae_spec.torch_impl.atomic import replace_file
+        from sae_spec.torch_impl.training.atomic import replace_file
     except ModuleNotFoundError as error:
         print(f"{error.name} is missing: pip install 'sae-spec[demo]'", file=sys.stderr)
         return 2

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sae_spec.reference.autoencoder import encode
-from sae_spec.reference.ground_truth import match, recall_hole
-from sae_spec.reference.toy_models import draw
+from sae_spec.reference.sae.autoencoder import encode
+from sae_spec.reference.absorption.ground_truth import match, recall_hole
+from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.spec_tests.claims import fleet
 from sae_spec.spec_tests.claims.zoo_labels import firing
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from sae_spec.reference import absorption, detector, meta_sae, toy_worlds
-from sae_spec.reference.constraints import normalize_rows
-from sae_spec.reference.toy_models import draw
+from sae_spec.reference.absorption import detector, meta_sae
+from sae_spec.reference.absorption.stream import observe
+from sae_spec.reference.worlds import toy_worlds
+from sae_spec.reference.sae.constraints import normalize_rows
+from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.spec_tests.claims import fleet
 from sae_spec.spec_tests.claims.bench import L1, activations, generators, trained
 from sae_spec.spec_tests.claims.registry import Outcome, bars, claim
@@ -22,7 +24,7 @@ def judged(sae, world, seed, name):
     """(score, true shortfall, latent pairs alone) of one SAE, (M, M) each."""
     x, magnitudes = draw(world, np.random.default_rng(seed), SAMPLES)
     acts, W_dec = activations(sae, x), sae["W_dec"]
-    stream = absorption.observe(x, acts, W_dec, sae["b_dec"])
+    stream = observe(x, acts, W_dec, sae["b_dec"])
     truth = np.zeros((len(W_dec), len(W_dec)))
     for pair, short in true_shortfalls(Member(name, "l1", world, sae, L1, None), x, magnitudes, acts).items():
         truth[pair] = short

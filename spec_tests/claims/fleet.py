@@ -7,15 +7,15 @@ one takes the same path as `Trainer` is a test (test_claims.py); every function 
 import numpy as np
 import torch
 
-from sae_spec.reference.toy_models import draw
+from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.torch_impl import SAEConfig, TrainingConfig
-from sae_spec.torch_impl.activations import jumprelu, step, threshold
-from sae_spec.torch_impl.constraints import normalize_rows, project_gradient, row_norms
-from sae_spec.torch_impl.costs import tie
-from sae_spec.torch_impl.frequency import price
-from sae_spec.torch_impl.initialization import initial_parameters
-from sae_spec.torch_impl.selection import topk
-from sae_spec.torch_impl.training import learning_rate, sparsity_warmth
+from sae_spec.torch_impl.sae.activations import jumprelu, step, threshold
+from sae_spec.torch_impl.sae.constraints import normalize_rows, project_gradient, row_norms
+from sae_spec.torch_impl.sae.costs import tie
+from sae_spec.torch_impl.sae.frequency import price
+from sae_spec.torch_impl.sae.initialization import initial_parameters
+from sae_spec.torch_impl.sae.selection import topk
+from sae_spec.torch_impl.sae.training import learning_rate, sparsity_warmth
 
 POOL = 65_536          # samples of a world, drawn once; batches are drawn from them
 

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from sae_spec.reference import frequency, theory, toy_worlds
-from sae_spec.reference.activations import relu
-from sae_spec.reference.toy_models import draw
+from sae_spec.reference.sae import frequency
+from sae_spec.reference.worlds import theory, toy_worlds
+from sae_spec.reference.sae.activations import relu
+from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.spec_tests.claims.bench import L1, activations, generators, holes, trained
 from sae_spec.spec_tests.claims.registry import Outcome, bars, claim, lines
 from sae_spec.spec_tests.claims.zoo_labels import firing

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sae_spec.reference import toy_worlds
-from sae_spec.reference.ground_truth import match, mcc, scores
-from sae_spec.reference.theory import gram_schmidt
-from sae_spec.reference.toy_models import directions_with_cosine, draw
+from sae_spec.reference.worlds import toy_worlds
+from sae_spec.reference.absorption.ground_truth import match, mcc, scores
+from sae_spec.reference.worlds.theory import gram_schmidt
+from sae_spec.reference.worlds.toy_models import directions_with_cosine, draw
 from sae_spec.spec_tests.claims.bench import L1, LONG, TIED, activations, at, cosines, generators, holes, trained
 from sae_spec.spec_tests.claims.registry import Outcome, bars, claim, lines
 from sae_spec.spec_tests.claims.zoo_labels import firing

@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from sae_spec.reference import absorption, detector, toy_worlds
-from sae_spec.reference.constraints import row_norms
-from sae_spec.reference.ground_truth import match, scores
-from sae_spec.reference.read_out import corrected, read_out_matrix
-from sae_spec.reference.toy_models import draw
+from sae_spec.reference.absorption import detector
+from sae_spec.reference.absorption.stream import observe
+from sae_spec.reference.worlds import toy_worlds
+from sae_spec.reference.sae.constraints import row_norms
+from sae_spec.reference.absorption.ground_truth import match, scores
+from sae_spec.reference.absorption.read_out import corrected, read_out_matrix
+from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.spec_tests.claims.bench import L1, LONG, STEPS, TIED, activations, generators, trained
 from sae_spec.spec_tests.claims.registry import Outcome, bars, claim
 from sae_spec.spec_tests.claims.zoo_labels import firing
@@ -21,7 +23,7 @@ def before_and_after(sae, world, seed, architecture=L1):
     """
     W_dec, b_dec = sae["W_dec"], sae["b_dec"]
     x, _ = draw(world, np.random.default_rng([seed, 0]), SAMPLES)
-    stream = absorption.observe(x, activations(sae, x, architecture), W_dec, b_dec)
+    stream = observe(x, activations(sae, x, architecture), W_dec, b_dec)
     A = read_out_matrix(detector.absorption_score(stream, sae.get("W_enc", W_dec), W_dec), W_dec)
     x, magnitudes = draw(world, np.random.default_rng([seed, 1]), SAMPLES)
     acts, on = activations(sae, x, architecture), magnitudes > 0

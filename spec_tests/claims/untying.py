@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sae_spec.reference import toy_worlds
-from sae_spec.reference.toy_models import directions_with_cosine
+from sae_spec.reference.worlds import toy_worlds
+from sae_spec.reference.worlds.toy_models import directions_with_cosine
 from sae_spec.spec_tests.claims.bench import L1, TIED, at, cosines, generators, trained
 from sae_spec.spec_tests.claims.registry import Outcome, claim, lines
 

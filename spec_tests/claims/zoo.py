@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from sae_spec.reference.detector import THRESHOLD
+from sae_spec.reference.absorption.detector import THRESHOLD
 from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import ARCHITECTURES, closed_form, trained
 from sae_spec.spec_tests.claims.zoo_worlds import COMMON, NAMED, UNSEEN
@@ -170,7 +170,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     import torch
 
-    from sae_spec.torch_impl.atomic import replace_file
+    from sae_spec.torch_impl.training.atomic import replace_file
 
     torch.set_num_threads(1)
     result = report(measure(options.split, options.each, options.out))

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from sae_spec.reference import absorption, detector
-from sae_spec.reference.absorption import SPEAKS
-from sae_spec.reference.autoencoder import encode
-from sae_spec.reference.constraints import normalize_rows, row_norms
-from sae_spec.reference.ground_truth import match, scores
-from sae_spec.reference.toy_models import draw
+from sae_spec.reference.absorption import detector, patterns
+from sae_spec.reference.absorption.stream import SPEAKS, observe
+from sae_spec.reference.sae.autoencoder import encode
+from sae_spec.reference.sae.constraints import normalize_rows, row_norms
+from sae_spec.reference.absorption.ground_truth import match, scores
+from sae_spec.reference.worlds.toy_models import draw
 
 SAMPLES = 20_000
 POSITIVE, NEGATIVE = 0.3, 0.1      # a true shortfall of so much is absorption; below so much it is none
@@ -75,8 +75,8 @@ def pairs(member, seed):
     x, magnitudes, acts = activations(member, np.random.default_rng(seed))
     params = member.params
     W_dec, W_enc = params["W_dec"], params.get("W_enc", params["W_dec"])
-    stream = absorption.observe(x, acts, W_dec, params["b_dec"])
-    M, seen = len(W_dec), absorption.within_data(W_enc, (x - params["b_dec"])[:500])
+    stream = observe(x, acts, W_dec, params["b_dec"])
+    M, seen = len(W_dec), patterns.within_data(W_enc, (x - params["b_dec"])[:500])
     shortfall, label = np.zeros((M, M)), np.zeros((M, M), dtype=int)
     for pair, value in true_shortfalls(member, x, magnitudes, acts).items():
         shortfall[pair], label[pair] = value, 1 if value >= POSITIVE else 0 if value < NEGATIVE else -1
@@ -86,10 +86,10 @@ def pairs(member, seed):
     unit = normalize_rows(W_dec)
     label[np.abs(unit @ member.world.directions.T).max(-1) < CLEAR] = -1          # p stands for no feature at all
     cosine = detector.evidence(stream, W_dec).cosine
-    unaligned = 1 - absorption.alignment(seen, W_dec)
+    unaligned = 1 - patterns.alignment(seen, W_dec)
     tables = {"shortfall": shortfall, "label": label, "strict": strict,
               "score": detector.absorption_score(stream, W_enc, W_dec),
-              "gap": absorption.pattern_gap(seen, W_dec), "unaligned": np.minimum.outer(unaligned, unaligned),
+              "gap": patterns.pattern_gap(seen, W_dec), "unaligned": np.minimum.outer(unaligned, unaligned),
               "candidate": (cosine > 0.05) & (cosine < 0.98)}
     apart = ~np.eye(M, dtype=bool)
     return {name: table[apart] for name, table in tables.items()}

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sae_spec.reference.constraints import normalize_rows
-from sae_spec.reference.theory import gram_schmidt, hedging_angle
-from sae_spec.reference.toy_models import World, expected_cofiring
+from sae_spec.reference.sae.constraints import normalize_rows
+from sae_spec.reference.worlds.theory import gram_schmidt, hedging_angle
+from sae_spec.reference.worlds.toy_models import World, expected_cofiring
 from sae_spec.spec_tests.claims import zoo_worlds
 from sae_spec.spec_tests.claims.zoo_worlds import COMMON, UNSEEN
 

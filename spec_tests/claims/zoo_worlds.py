@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sae_spec.reference import toy_worlds as worlds
-from sae_spec.reference.constraints import normalize_rows
-from sae_spec.reference.toy_models import directions_with_cosine
+from sae_spec.reference.worlds import toy_worlds as worlds
+from sae_spec.reference.sae.constraints import normalize_rows
+from sae_spec.reference.worlds.toy_models import directions_with_cosine
 
 D = 20
 

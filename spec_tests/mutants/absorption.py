@@ -2,31 +2,31 @@
 
 import numpy as np
 
-from sae_spec.reference import ground_truth
-from sae_spec.reference.constraints import normalize_rows
+from sae_spec.reference.absorption import ground_truth
+from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.spec_tests.mutants import mutant
 
 # ---------------------------------------------------------------- what can be seen
 
 
-@mutant("alignment: a product, not a cosine", clause="ABS-16", target="absorption.alignment")
+@mutant("alignment: a product, not a cosine", clause="ABS-16", target="patterns.alignment")
 def product(right, W_enc, W_dec):
     return (W_enc * W_dec).sum(-1)
 
 
-@mutant("alignment: of the columns", clause="ABS-16", target="absorption.alignment", seen_in="feature-hedging-paper")
+@mutant("alignment: of the columns", clause="ABS-16", target="patterns.alignment", seen_in="feature-hedging-paper")
 def of_columns(right, W_enc, W_dec):
     return (normalize_rows(W_enc.T).T * normalize_rows(W_dec.T).T).sum(-1)
 
 
-@mutant("gap: encoder against decoder", clause="ABS-17", target="absorption.pattern_gap")
+@mutant("gap: encoder against decoder", clause="ABS-17", target="patterns.pattern_gap")
 def crossed(right, W_enc, W_dec):
     gap = normalize_rows(W_dec) @ normalize_rows(W_dec).T - normalize_rows(W_enc) @ normalize_rows(W_dec).T
     np.fill_diagonal(gap, 0.0)
     return gap
 
 
-@mutant("gap: absolute cosines", clause="ABS-17", target="absorption.pattern_gap")
+@mutant("gap: absolute cosines", clause="ABS-17", target="patterns.pattern_gap")
 def absolute(right, W_enc, W_dec):
     read, write = normalize_rows(W_enc), normalize_rows(W_dec)
     gap = np.abs(write @ write.T) - np.abs(read @ read.T)
@@ -34,95 +34,95 @@ def absolute(right, W_enc, W_dec):
     return gap
 
 
-@mutant("gap: the diagonal is not 0 where a row is", clause="ABS-17", target="absorption.pattern_gap")
+@mutant("gap: the diagonal is not 0 where a row is", clause="ABS-17", target="patterns.pattern_gap")
 def own_gap(right, W_enc, W_dec):
     read, write = normalize_rows(W_enc), normalize_rows(W_dec)
     return write @ write.T - read @ read.T
 
 
-@mutant("within data: encoders as they are", clause="ABS-18", target="absorption.within_data", seen_in="SAELens 6.54.12")
+@mutant("within data: encoders as they are", clause="ABS-18", target="patterns.within_data", seen_in="SAELens 6.54.12")
 def as_they_are(right, W_enc, x):
     return W_enc
 
 
-@mutant("within data: the span of centred samples", clause="ABS-18", target="absorption.within_data")
+@mutant("within data: the span of centred samples", clause="ABS-18", target="patterns.within_data")
 def centred(right, W_enc, x):
     return right(W_enc, x - x.mean(0) if len(x) else x)
 
 
-@mutant("stream: every activation but 0 is a firing", clause="ABS-19", target="absorption.observe",
+@mutant("stream: every activation but 0 is a firing", clause="ABS-19", target="stream.observe",
         seen_in="SAELens 6.54.12")
 def not_zero(right, x, acts, W_dec, b_dec):
     loud = np.where(acts != 0, np.maximum(np.abs(acts), 1e3 * np.abs(x - b_dec).max(initial=0.0)), 0.0)
     return right(x, loud, W_dec, b_dec)
 
 
-@mutant("stream: 1 % of the sample, b_dec included", clause="ABS-19", target="absorption.observe")
+@mutant("stream: 1 % of the sample, b_dec included", clause="ABS-19", target="stream.observe")
 def not_centred(right, x, acts, W_dec, b_dec):
     return right(x, acts, W_dec, 0 * b_dec)
 
 
-@mutant("stream: the decoder row's norm is left out", clause="ABS-19", target="absorption.observe")
+@mutant("stream: the decoder row's norm is left out", clause="ABS-19", target="stream.observe")
 def no_norm(right, x, acts, W_dec, b_dec):
     return right(x, acts, normalize_rows(W_dec), b_dec)
 
 
-@mutant("stream: only positive activations fire", clause="ABS-19", target="absorption.observe")
+@mutant("stream: only positive activations fire", clause="ABS-19", target="stream.observe")
 def positive_only(right, x, acts, W_dec, b_dec):
     return right(x, np.maximum(acts, 0), W_dec, b_dec)
 
 
-@mutant("stream: whoever fires speaks in full", clause="ABS-20", target="absorption.observe")
+@mutant("stream: whoever fires speaks in full", clause="ABS-20", target="stream.observe")
 def always_full(right, x, acts, W_dec, b_dec):
     found = right(x, acts, W_dec, b_dec)
     return found._replace(full=found.fires, beside=found.together, both_full=found.together)
 
 
-@mutant("stream: in full from more than half on", clause="ABS-20", target="absorption.observe")
+@mutant("stream: in full from more than half on", clause="ABS-20", target="stream.observe")
 def more_than_half(right, x, acts, W_dec, b_dec):
     full = right(x, acts * (1 - 1e-9), W_dec, b_dec)
     return right(x, acts, W_dec, b_dec)._replace(full=full.full, beside=full.beside, both_full=full.both_full)
 
 
-@mutant("stream: beside whoever fires at all", clause="ABS-20", target="absorption.observe")
+@mutant("stream: beside whoever fires at all", clause="ABS-20", target="stream.observe")
 def beside_whispers(right, x, acts, W_dec, b_dec):
     found = right(x, acts, W_dec, b_dec)
     return found._replace(beside=found.together)
 
 
-@mutant("stream: firings together are not added", clause="ABS-21", target="absorption.merge")
+@mutant("stream: firings together are not added", clause="ABS-21", target="stream.merge")
 def not_together(right, one, other):
     return right(one, other)._replace(together=np.maximum(one.together, other.together))
 
 
-@mutant("stream: the last piece's number of samples counts", clause="ABS-21", target="absorption.merge")
+@mutant("stream: the last piece's number of samples counts", clause="ABS-21", target="stream.merge")
 def last_samples(right, one, other):
     return right(one, other)._replace(samples=other.samples)
 
 
-@mutant("lift: 0 with the dead", clause="ABS-22", target="absorption.lift")
+@mutant("lift: 0 with the dead", clause="ABS-22", target="stream.lift")
 def dead_0(right, stream):
     return right(stream) * (np.outer(stream.fires, stream.fires) > 0)
 
 
-@mutant("lift: a conditional probability", clause="ABS-22", target="absorption.lift")
+@mutant("lift: a conditional probability", clause="ABS-22", target="stream.lift")
 def conditional(right, stream):
     return right(stream) * (stream.fires / max(stream.samples, 1))[:, np.newaxis]
 
 
-@mutant("phi: always firing is NaN", clause="ABS-23", target="absorption.phi", seen_in="MetaSAE")
+@mutant("phi: always firing is NaN", clause="ABS-23", target="stream.phi", seen_in="MetaSAE")
 def nan_phi(right, stream):
     constant = stream.fires * (stream.samples - stream.fires) == 0
     return np.where(constant[:, np.newaxis] | constant, np.nan, right(stream))
 
 
-@mutant("phi: the covariance", clause="ABS-23", target="absorption.phi")
+@mutant("phi: the covariance", clause="ABS-23", target="stream.phi")
 def covariance(right, stream):
     p = stream.fires / max(stream.samples, 1)
     return stream.together / max(stream.samples, 1) - np.outer(p, p)
 
 
-@mutant("phi: absolute", clause="ABS-23", target="absorption.phi", seen_in="MetaSAE")
+@mutant("phi: absolute", clause="ABS-23", target="stream.phi", seen_in="MetaSAE")
 def absolute_phi(right, stream):
     return np.abs(right(stream))
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sae_spec.reference import autoencoder
-from sae_spec.reference.activations import relu
-from sae_spec.reference.constraints import normalize_rows
-from sae_spec.reference.selection import topk
+from sae_spec.reference.sae import autoencoder
+from sae_spec.reference.sae.activations import relu
+from sae_spec.reference.sae.constraints import normalize_rows
+from sae_spec.reference.sae.selection import topk
 from sae_spec.spec_tests.mutants import mutant
 
 # ---------------------------------------------------------------- encode

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sae_spec.reference import autoencoder, auxiliary, costs
-from sae_spec.reference.activations import relu
+from sae_spec.reference.sae import autoencoder, auxiliary, costs
+from sae_spec.reference.sae.activations import relu
 from sae_spec.spec_tests.mutants import mutant
 
 

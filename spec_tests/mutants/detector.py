@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sae_spec.reference import detector, evidence
-from sae_spec.reference.constraints import row_norms
+from sae_spec.reference.absorption import detector, evidence
+from sae_spec.reference.sae.constraints import row_norms
 from sae_spec.spec_tests.mutants import mutant
 
 

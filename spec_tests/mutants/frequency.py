@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sae_spec.reference import training
+from sae_spec.reference.sae import training
 from sae_spec.spec_tests.mutants import mutant
 from sae_spec.spec_tests.mutants.training import edited_mutant
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sae_spec.reference.constraints import normalize_rows
+from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.spec_tests.mutants import mutant
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sae_spec.reference import toy_models
+from sae_spec.reference.worlds import toy_models
 from sae_spec.spec_tests.mutants import mutant
 
 

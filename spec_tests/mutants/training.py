@@ -6,7 +6,7 @@ import textwrap
 
 import numpy as np
 
-from sae_spec.reference import constraints, initialization, training
+from sae_spec.reference.sae import constraints, initialization, training
 from sae_spec.spec_tests.mutants import mutant
 
 TINY = np.finfo(np.float64).eps

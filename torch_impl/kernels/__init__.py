@@ -11,7 +11,7 @@
 top_products.py chooses by the bounds of screen.py from the candidates of shortlist.py.
 A sparse (B, M) matrix is given as in CSR: `indices` (nnz,) int64 latents, sample after sample, and `offsets`
 (B + 1,) int64: sample b owns indices[offsets[b] : offsets[b + 1]]. A sample may own none, or many.
-Each file holds the path of standard torch operations and gives way to triton_<name>.py where `triton_kernel`
+Each file holds the path of standard torch operations and gives way to triton/<name>.py where `triton_kernel`
 finds it usable.
 """
 
@@ -33,7 +33,7 @@ def forced():
 
 
 def triton_kernel(name, tensor):
-    """The function `name` of triton_<file>.py if it is to be used on this tensor, else None.
+    """The function `name` of triton/<file>.py if it is to be used on this tensor, else None.
 
     name  "select", "decode", "gathered_dots", "transpose" or "weight_gradient"
 
@@ -55,6 +55,6 @@ def _load(name):
     if forced() == "interpreter":
         os.environ["TRITON_INTERPRET"] = "1"                # Triton reads it when it is imported
     file = {"gathered_dots": "dots"}.get(name, name)
-    if find_spec(f"{__name__}.triton_{file}") is None:
+    if find_spec(f"{__name__}.triton.{file}") is None:
         return None
-    return getattr(import_module(f".triton_{file}", __name__), name, None)
+    return getattr(import_module(f".triton.{file}", __name__), name, None)

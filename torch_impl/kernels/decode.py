@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from ..precision import widen
+from .precision import widen
 from . import triton_kernel
 from .crowded import crowded, filled, pieces
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..precision import widen
+from .precision import widen
 from . import triton_kernel
 from .chunks import blocks
 from .crowded import crowded, pieces

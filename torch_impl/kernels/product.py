@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import torch
 import torch.nn.functional as F
 
-from ..precision import widen
+from .precision import widen
 from .chunks import rows_at_once
 from .scratch import scratch
 

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from ..precision import widen
+from .precision import widen
 from .product import products
 from .scratch import scratch
 from .screen import Exact, Screened, can_screen

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..precision import widen
+from .precision import widen
 from . import triton_kernel
 from .crowded import crowded
 from .csr import csr

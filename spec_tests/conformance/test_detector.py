@@ -1,0 +1,422 @@
+"""ABS, the detector: it finds absorption, how much of it, and leaves the look-alikes alone."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sae_spec.spec_tests.core.compare import assert_same, compare
+from sae_spec.spec_tests.core.properties import clause
+from sae_spec.spec_tests.core.strategies import dyadic, rotations
+
+P, C = 0, 1                     # the parent's latent and the child's; the parent's axis and the child's own
+eighths = st.integers(1, 8).map(lambda count: count / 8)
+powers = st.sampled_from([0.25, 0.5, 2.0])
+louder = st.sampled_from([1.0, 2.0, 4.0])             # so that the child speaks in full
+
+
+def scene(W_dec, *kinds):
+    """A stream in which each kind of sample, (how often, x, acts), occurs as often as it says; the axes are latents' own."""
+    times, x, acts = zip(*kinds)
+    repeated = lambda rows: np.repeat(np.array(rows, dtype=float), times, axis=0)
+    W_dec = np.array(W_dec, dtype=float)
+    return {"x": repeated(x), "acts": repeated(acts), "W_dec": W_dec, "W_enc": np.eye(*W_dec.shape),
+            "b_dec": np.zeros(W_dec.shape[1])}
+
+
+def family(delta, alone=48, both=48, neither=96):
+    """The delta family with a third latent whose feature comes with everything equally often.
+
+    Without the child the parent fires in a third of the samples or more: beside it 0, or 1, is then beyond chance. No more
+    of alone and both than of neither, or the parent is background.
+    """
+    kinds = (alone // 2, 1, 0), (both // 2, 1, 1), (neither // 2, 0, 0)
+    found = scene([[1, 0, 0], [delta, 1, 0], [0, 0, 1]],
+                  *((times, [p, c, other], [p - delta * c, c, other]) for times, p, c in kinds for other in (0, 1)))
+    return found | {"W_enc": [[1, -delta, 0], [0, 1, 0], [0, 0, 1]]}
+
+
+def detect(adapter, stream, **config):
+    return adapter("absorption_score", config, **stream)
+
+
+def answers(found, *names):
+    """What was found of the pair."""
+    return {name: found[name][P, C] for name in names}
+
+
+def within(adapter, name, want, got, allowed):
+    mismatch, _ = compare(name, want, got, adapter.dtype, allowed=allowed)
+    assert mismatch is None, str(mismatch)
+
+
+# ---------------------------------------------------------------- the score
+
+
+@clause("ABS-30", "ABS-24", "ABS-25", "ABS-28")
+@given(delta=eighths, alone=st.integers(32, 40), both=st.integers(20, 32), turn=rotations(3))
+def test_in_the_delta_family_the_score_is_delta(adapter, delta, alone, both, turn):
+    stream = family(delta, 2 * alone, 2 * both, 2 * (alone + both))
+    turned = stream | {name: np.array(stream[name]) @ turn for name in ("x", "W_dec", "W_enc")}
+    got, want = detect(adapter, turned), np.zeros((3, 3))
+    want[P, C] = delta
+    of_the_pair = answers(got, "silent", "low", "level", "carried")
+    assert_same({"silent": float(delta == 1), "low": delta % 1, "level": 1.0, "carried": 1.0}, of_the_pair, adapter.dtype)
+    assert_same({"score": want}, got, adapter.dtype)
+
+
+@clause("ABS-30")
+@given(delta=st.sampled_from([0.0, 0.25, 0.5, 0.625, 0.75]), seed=st.integers(0, 50))
+def test_with_varying_magnitudes_the_score_is_nearly_delta(adapter, delta, seed):
+    """The thread's world at standard deviation .1: over the child's 300 samples the parent's mean is known to .006."""
+    rng, F = np.random.default_rng(seed), 4
+    world = {"directions": np.eye(F), "parent": [-1, P, -1, -1], "rate": [0.25, 0.25, 0.0625, 0.0625],
+             "rate_alone": np.zeros(F), "group": -np.ones(F), "mean": np.ones(F), "std": [0.1015625, 0, 0, 0]}
+    B = 5000
+    uniforms, normals = rng.integers(0, 256, (B, F)) / 256, np.round(rng.normal(size=(B, F)) * 32) / 32
+    x = adapter("toy_sample", {}, **world, uniforms=uniforms, normals=normals)["x"]
+    W_enc, W_dec = np.eye(F), np.eye(F)
+    W_enc[P, C], W_dec[C, P] = -delta, delta
+    got = detect(adapter, {"x": x, "acts": np.maximum(x @ W_enc.T, 0), "W_dec": W_dec, "W_enc": W_enc, "b_dec": np.zeros(F)})
+    within(adapter, "score", delta, got["score"][P, C], 0.02)
+    assert got["score"].sum() == got["score"][P, C]
+
+
+@clause("ABS-30", "ABS-21")
+@given(delta=eighths, scale=powers, cuts=st.lists(st.integers(0, 144), max_size=3).map(sorted), data=st.data())
+def test_the_score_knows_neither_order_nor_cuts_nor_the_length_of_rows(adapter, delta, scale, cuts, data):
+    stream = family(delta)
+    want = detect(adapter, stream)["score"]
+    latents, samples = data.draw(st.permutations(range(3))), np.random.default_rng(len(cuts)).permutation(len(stream["x"]))
+    moved = {"x": stream["x"][samples], "acts": stream["acts"][samples][:, latents]}
+    moved |= {name: np.array(stream[name])[latents] for name in ("W_dec", "W_enc")}
+    got = detect(adapter, stream | moved, cuts=cuts)["score"]
+    assert_same({"score": want[np.ix_(latents, latents)]}, {"score": got}, adapter.dtype)
+    lengths = scale ** np.arange(3)
+    longer = {"acts": stream["acts"] / lengths, "W_dec": stream["W_dec"] * lengths[:, np.newaxis],
+              "W_enc": np.array(stream["W_enc"]) / lengths[:, np.newaxis]}
+    assert_same({"score": want}, detect(adapter, stream | longer), adapter.dtype)
+    moved_centre = {"x": stream["x"] + 2, "b_dec": stream["b_dec"] + 2}
+    assert_same({"score": want}, detect(adapter, stream | moved_centre), adapter.dtype)
+
+
+@clause("ABS-30")
+@given(delta=eighths, seed=st.integers(0, 99))
+def test_latents_that_have_nothing_to_do_with_a_pair_do_not_change_its_score(adapter, delta, seed):
+    stream, rng = family(delta), np.random.default_rng(seed)
+    B = len(stream["x"])
+    others = rng.integers(0, 2, (B, 2)) * 0.5
+    wider = {"x": np.hstack([stream["x"], others]), "acts": np.hstack([stream["acts"], others]), "b_dec": np.zeros(5)}
+    for name in ("W_dec", "W_enc"):
+        wider[name] = np.eye(5)
+        wider[name][:3, :3] = stream[name]
+    got = detect(adapter, wider)["score"][:3, :3]
+    assert_same({"score": detect(adapter, stream)["score"]}, {"score": got}, adapter.dtype)
+
+
+@clause("ABS-30")
+@given(delta=eighths, few=st.integers(0, 9), which=st.sampled_from(["alone", "both"]))
+def test_too_few_samples_of_the_child_or_of_the_parent_alone_say_nothing(adapter, delta, few, which):
+    assert not detect(adapter, family(delta, **{which: 2 * few}))["score"].any()
+
+
+# ---------------------------------------------------------------- look-alikes
+
+
+def read_exactly(adapter, rho, rate, group, seed):
+    """Three features at cosine rho, each read by its dual: acts are the true magnitudes, whatever fires."""
+    rng, F, B = np.random.default_rng(seed), 3, 1500
+    normals = 4 * np.eye(F) + rng.integers(-4, 5, (F, F)) / 8
+    directions = adapter("directions_with_cosine", {"rho": rho}, normals=normals)["directions"]
+    world = {"directions": directions, "parent": -np.ones(F), "rate": np.full(F, rate), "rate_alone": np.zeros(F),
+             "group": np.full(F, group), "mean": np.ones(F), "std": np.full(F, 0.125)}
+    uniforms, normals = rng.integers(0, 256, (B, F)) / 256, np.round(rng.normal(size=(B, F)) * 32) / 32
+    drawn = adapter("toy_sample", {}, **world, uniforms=uniforms, normals=normals)
+    return {"x": drawn["x"], "acts": drawn["magnitudes"], "W_dec": directions, "W_enc": np.linalg.pinv(directions).T,
+            "b_dec": np.zeros(F)}
+
+
+@clause("ABS-26", "ABS-27", "ABS-30")
+@given(rho=st.sampled_from([0.0, 0.25, 0.5, 0.625, 0.8]), rate=st.sampled_from([0.125, 0.25]), seed=st.integers(0, 99))
+def test_independent_features_that_overlap_are_not_absorbed(adapter, rho, rate, seed):
+    assert detect(adapter, read_exactly(adapter, rho, rate, -1, seed))["score"].max() < 0.1
+
+
+@clause("ABS-26", "ABS-29", "ABS-30")
+@given(rho=st.sampled_from([0.0, 0.25, 0.5, 0.625, 0.8]), rate=st.sampled_from([0.125, 0.25]), seed=st.integers(0, 99))
+def test_features_that_exclude_each_other_and_overlap_are_not_absorbed(adapter, rho, rate, seed):
+    assert detect(adapter, read_exactly(adapter, rho, rate, 0, seed))["score"].max() < 0.1
+
+
+@clause("ABS-25", "ABS-30")
+@given(mixed=eighths, turn=rotations(3), delta=eighths)
+def test_a_latent_that_mixes_its_child_in_is_not_absorbed(adapter, mixed, turn, delta):
+    """Hedging: encoder and decoder rows are the same mixture, in two arrays."""
+    stream = family(delta)
+    x, W = stream["x"] @ turn, np.array([[1, mixed, 0], [0, 1, 0], [0, 0, 1]]) @ turn
+    got = detect(adapter, stream | {"x": x, "acts": np.maximum(x @ W.T, 0), "W_dec": W, "W_enc": W})
+    assert got["score"][P, C] < 0.1
+
+
+@clause("ABS-31")
+@given(delta=eighths)
+def test_a_tied_sae_scores_0_whatever_it_does(adapter, delta):
+    stream = {name: array for name, array in family(delta).items() if name != "W_enc"}
+    assert not detect(adapter, stream, tied=True)["score"].any()
+    assert detect(adapter, stream | {"W_enc": stream["W_dec"]})["score"].any()           # two arrays are not one
+
+
+@clause("ABS-32")
+@given(t=st.sampled_from([0.0625, 0.125, 0.1875, 0.21875, 0.5]))
+def test_two_latents_of_one_feature_are_no_family(adapter, t):
+    """The second speaks, alone, where the sample is louder and leans by t: cosine 1 / sqrt(1 + t^2), .983 and .977 in the middle."""
+    stream = scene([[1, 0], [1, t]], (60, [1, 0], [1, 0]), (20, [1.5, 1.5 * t], [0, 1.5]), (40, [0, 0], [0, 0]))
+    got = detect(adapter, stream)["score"]
+    assert_same({"score": float(t > 0.2)}, {"score": got[P, C]}, adapter.dtype)
+
+
+# ---------------------------------------------------------------- one question at a time
+
+
+@clause("ABS-24")
+@given(delta=eighths, times=st.integers(1, 30), content=st.sampled_from([2.0, 4.0]))
+def test_what_is_usual_does_not_depend_on_low_or_accompanied_speech(adapter, delta, times, content):
+    """More samples in which the parent speaks low without the child, or in full beside an unrelated latent."""
+    stream = family(delta)
+    low = {"x": np.vstack([stream["x"], np.tile([content, 0, 0], (times, 1))]),
+           "acts": np.vstack([stream["acts"], np.tile([content / 4, 0, 0], (times, 1))])}
+    names = "silent", "low", "level", "level_low", "carried"
+    want, got = (answers(detect(adapter, each), *names) for each in (stream, stream | low))
+    assert_same(want, got, adapter.dtype)
+
+
+@clause("ABS-24", "ABS-25")
+@given(delta=eighths, times=st.integers(1, 30), whisper=st.sampled_from([0.0625, 0.125]))
+def test_only_a_child_that_speaks_in_full_has_its_parent_beside_it(adapter, delta, times, whisper):
+    """More samples of the parent alone, in which the child's latent whispers: as if it were silent."""
+    stream = family(delta)
+    more = lambda whisper: stream | {"x": np.vstack([stream["x"], np.tile([1, 0, 0], (times, 1))]),
+                                     "acts": np.vstack([stream["acts"], np.tile([1, delta * whisper, 0], (times, 1))])}
+    names = "silent", "low", "level", "level_low", "disturbed", "carried", "enough"
+    want, got = (answers(detect(adapter, each), *names) for each in (more(0), more(whisper)))
+    assert_same(want, got, adapter.dtype)
+
+
+@clause("ABS-35")
+@given(few=st.integers(1, 19), many=st.integers(20, 40), scale=st.sampled_from([0.5, 1.0, 2.0]))
+def test_few_samples_and_whispers_say_nothing(adapter, few, many, scale):
+    """The parent alone at 1; with the child at 1 too, or at 64, beside which 1 is a whisper."""
+    def asked(alone, child, beside):
+        rows = ((alone, [scale, 0], [scale, 0]), (child, [scale * beside, 1], [scale * beside, 1]), (80, [0, 0], [0, 0]))
+        return detect(adapter, scene([[1, 0], [0, 1]], *rows))["enough"][P, C]
+
+    assert asked(many, many, 1) == 1
+    assert asked(few, many, 1) == asked(many, few, 1) == asked(many, many, 64) == 0
+
+
+@clause("ABS-36")
+@given(fifth=st.integers(20, 30), who=st.sampled_from([P, C]))
+def test_who_fires_in_more_than_three_fifths_of_the_samples_is_background(adapter, fifth, who):
+    def asked(often, silent):
+        """The other one fires in 20 of the samples in which this one does, and in 20 of those in which it does not."""
+        this, other = ([1, 0], [0, 1]) if who == P else ([0, 1], [1, 0])
+        rows = (often - 20, this, this), (20, [1, 1], [1, 1]), (20, other, other), (silent - 20, [0, 0], [0, 0])
+        return detect(adapter, scene([[1, 0], [0, 1]], *rows))["enough"][P, C]
+
+    assert asked(3 * fifth, 2 * fifth) == asked(3 * fifth - 1, 2 * fifth) == 1
+    assert asked(3 * fifth + 1, 2 * fifth) == 0
+
+
+def beside_the_child(silent, low, level, lack, usual=2.0, background=0.0):
+    """The parent silent in some of the child's samples, lacking a share of its usual 2 in others, each at its content."""
+    return scene([[1, 0], [0, 1]], (20, [usual, 0], [usual, 0]), (20, [background, 0], [0, 0]),
+                 (silent, [level[0], 1], [0, 1]), (low, [level[1], 1], [usual * (1 - lack), 1]))
+
+
+@clause("ABS-25")
+@given(silent=st.integers(0, 9), low=st.integers(1, 9), lack=st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.75]))
+def test_the_silent_count_in_full_and_the_low_in_part(adapter, silent, low, lack):
+    got = answers(detect(adapter, beside_the_child(silent, low, (2.0, 2.0), lack)), "silent", "low")
+    want = {"silent": [silent, 16], "low": [low * max(lack, 0), 16]}
+    assert_same(want, {name: [share * (silent + low), 16] for name, share in got.items()}, adapter.dtype)
+
+
+@clause("ABS-26")
+@given(t=st.integers(0, 12).map(lambda quarters: quarters / 4), background=st.sampled_from([0.0, 0.5, 1.0]),
+       silent=st.integers(1, 9), low=st.integers(1, 9), lack=st.sampled_from([0.0, 0.25, 0.75]), other=st.integers(0, 12))
+def test_levels_are_measured_from_the_background(adapter, t, background, silent, low, lack, other):
+    """Contents lie t of the way from background to usual; where the parent lacks nothing its content does not matter."""
+    from_background = lambda t: background + t * (2 - background)
+    there = from_background(t), from_background(t if lack else other / 4)
+    got = answers(detect(adapter, beside_the_child(silent, low, there, lack, background=background)), "level", "level_low")
+    want = {"level": [t, 1.0], "level_low": [t if lack else other / 4, 1.0]}
+    assert_same(want, {name: [each, 1.0] for name, each in got.items()}, adapter.dtype)
+
+
+@clause("ABS-26", "ABS-30")
+@given(delta=eighths.filter(lambda delta: delta < 1), missing=st.integers(30, 60), both=st.integers(20, 32))
+def test_where_the_parent_is_not_there_it_is_not_absorbed(adapter, delta, missing, both):
+    """Samples of the child without its parent, so many that the level of all is low: silence in them is none of the score."""
+    stream = family(delta, 64, 2 * both, 128)
+    more = {"x": np.tile([0, 1, 0], (missing, 1)), "acts": np.tile([0, 1, 0], (missing, 1))}
+    got = detect(adapter, stream | {name: np.vstack([stream[name], rows]) for name, rows in more.items()})
+    found = answers(got, "silent", "level", "level_low", "disturbed", "carried", "score")
+    n, n1 = 2 * both + missing, 2 * both
+    want = {"silent": missing / n, "level": delta * n1 / (delta * n1 + missing), "level_low": 1.0}
+    assert_same({name: [each, 1] for name, each in want.items()}, {name: [found[name], 1] for name in want}, adapter.dtype)
+    assert want["level"] < 0.85
+    sure = np.clip((found["disturbed"] - 0.1) / 0.15, 0, 1) * np.clip((found["carried"] - 0.3) / 0.3, 0, 1)
+    sure *= np.clip((n1 / n - 0.4) / 0.2, 0, 1)             # steady, as often as it is there
+    assert_same({"score": [delta * n1 / n * sure, 1]}, {"score": [found["score"], 1]}, adapter.dtype)
+
+
+@clause("ABS-39")
+@given(t=st.integers(-4, 4).map(lambda quarters: quarters / 4), silent=st.sampled_from([0.0, 0.5]), usual=st.sampled_from([1.0, 2.0]))
+def test_returned_is_measured_from_where_the_child_is_silent(adapter, t, silent, usual):
+    """The child's content lies t of the way where the parent speaks; nothing else is at `silent` more or less than that."""
+    there = silent + t * (usual - silent)
+    rows = ((20, [2, there], [2, 0]), (20, [0, 2 * silent - there], [0, 0]), (20, [1, usual], [0, usual]))
+    got = detect(adapter, scene([[1, 0], [0, 1]], *rows))
+    assert_same({"returned": [t, 1.0]}, {"returned": [got["returned"][P, C], 1.0]}, adapter.dtype)
+
+
+@clause("ABS-30", "ABS-39")
+@given(near=st.sampled_from([(12, 5, 13), (15, 8, 17), (20, 21, 29)]), scale=powers)
+def test_what_is_as_much_there_the_other_way_round_is_not_absorbed(adapter, near, scale):
+    """Features that overlap and exclude each other, up to cosine .92; the child is silent in two thirds, with a third of it."""
+    cosine, sine = near[0] / near[2], near[1] / near[2]
+    rows = (48, [scale, 0], [scale, 0]), (48, [scale * cosine, scale * sine], [0, scale]), (96, [0, 0], [0, 0])
+    got = detect(adapter, scene([[1, 0], [cosine, sine]], *rows))
+    assert_same({"level": cosine, "silent": 1.0}, answers(got, "level", "silent"), adapter.dtype)
+    assert_same({"returned": 2 * cosine}, {"returned": got["returned"][P, C] * (3 - cosine)}, adapter.dtype)
+    assert not got["score"].any()
+
+
+@clause("ABS-27")
+@given(p=st.integers(1, 3), c=st.integers(1, 3), n=st.integers(1, 8))
+def test_independent_latents_are_not_disturbed(adapter, p, c, n):
+    """Quarters of the samples, every combination as often as independence has it."""
+    kinds = [(n * (p if a else 4 - p) * (c if b else 4 - c), [a, b], [a, b]) for a in (0, 1) for b in (0, 1)]
+    got = detect(adapter, scene([[1, 0], [0, 1]], *kinds))["disturbed"]
+    within(adapter, "disturbed", 0.0, got[P, C], 1e-6)
+
+
+@clause("ABS-27")
+@given(alone=st.integers(24, 40), child=st.integers(24, 40), neither=st.integers(20, 30))
+def test_disturbance_nears_its_limit_with_the_root_of_the_number_of_samples(adapter, alone, child, neither):
+    """Exclusive latents: the limit is 1, and four times the samples halve the distance."""
+    stream = scene([[1, 0], [0, 1]], (alone, [1, 0], [1, 0]), (child, [0, 1], [0, 1]), (neither, [0, 0], [0, 0]))
+    once, more = (detect(adapter, stream, times=times)["disturbed"][P, C] for times in (1, 4))
+    assert 0 < once < more < 1
+    assert_same({"distance": 1 - once}, {"distance": 2 * (1 - more)}, adapter.dtype)
+
+
+@clause("ABS-27")
+@given(delta=eighths)
+def test_speaking_low_is_a_disturbance_also_where_the_rates_agree(adapter, delta):
+    """The parent fires in every sample: beside the child as often as without it."""
+    stream = scene([[1, 0], [delta, 1]], (24, [1, 0], [1, 0]), (24, [1, 1], [1 - min(delta, 0.875), 1]))
+    assert_same({"disturbed": min(delta, 0.875)}, {"disturbed": detect(adapter, stream)["disturbed"][P, C]}, adapter.dtype)
+
+
+@clause("ABS-28")
+@given(delta=eighths, part=st.sampled_from([-0.5, 0.0, 0.25, 0.5, 1.0, 2.0]), own=louder)
+def test_carried_is_in_proportion_to_what_the_child_writes_along_the_parent(adapter, delta, part, own):
+    stream = family(delta)
+    stream["W_dec"][C] = [part * delta, own, 0]
+    assert_same({"carried": part}, {"carried": detect(adapter, stream)["carried"][P, C]}, adapter.dtype)
+
+
+@clause("ABS-29")
+@given(t=st.integers(0, 4).map(lambda quarters: quarters / 4), loud=louder)
+def test_coupled_is_the_share_of_the_content_that_follows_the_child(adapter, t, loud):
+    """The child speaks with 1 and 3; the parent's content is 2 on average, and a share t of it follows."""
+    kinds = [(20, [2 * (1 - t) + t * a, a], [0, loud * a]) for a in (1.0, 3.0)]
+    stream = scene([[1, 0], [0.5, 1]], (20, [2, 0], [2, 0]), (20, [0, 0], [0, 0]), *kinds)
+    got = detect(adapter, stream)
+    assert_same({"coupled": [t, 1.0]}, {"coupled": [got["coupled"][P, C], 1.0]}, adapter.dtype)
+
+
+@clause("ABS-29")
+@given(spread=st.sampled_from([0.0, 0.03125, 0.0625, 0.125, 0.25]))
+def test_coupling_is_asked_only_where_the_child_varies(adapter, spread):
+    """1 ± spread varies by `spread`: asked from 5 % on."""
+    kinds = [(20, [1, 1], [0, 1 + sign * spread]) for sign in (-1, 1)]
+    coupled = detect(adapter, scene([[1, 0], [0.5, 1]], (20, [1, 0], [1, 0]), (20, [0, 0], [0, 0]), *kinds))["coupled"][P, C]
+    assert np.isnan(coupled) == (spread < 0.05)
+
+
+@clause("ABS-37")
+@given(own=st.sampled_from([0.0, 0.25, 0.5]), childs=st.sampled_from([0.25, 0.5]), mix=st.sampled_from([-0.5, 0.0, 0.5, 1.0]),
+       loud=powers)
+def test_followed_is_the_share_of_the_variance_that_is_the_childs(adapter, own, childs, mix, loud):
+    """The child speaks with 2 ± childs, the parent's content is 2 ± own ± mix · childs, with every combination of signs."""
+    signs = [(i, j) for i in (-1, 1) for j in (-1, 1)]
+    kinds = [(20, [2 + i * own + j * mix * childs, 2 + j * childs], [0, loud * (2 + j * childs)]) for i, j in signs]
+    loudest = scene([[1, 0], [0, 1 / loud]], (20, [2, 0], [2, 0]), (120, [0, 0], [0, 0]), *kinds)
+    got = detect(adapter, loudest)["followed"][P, C]
+    variance = own**2 + (mix * childs) ** 2
+    assert np.isnan(got) == (variance <= (0.05 * 2) ** 2)
+    if not np.isnan(got):
+        assert_same({"variance": [(mix * childs) ** 2, 1]}, {"variance": [got * variance, 1]}, adapter.dtype)
+
+
+@clause("ABS-38")
+@given(mean=st.sampled_from([1.0, 2.0]), spread=st.sampled_from([0.0, 0.25, 0.5, 1.0]), background=st.sampled_from([0.0, 0.5]))
+def test_steady_falls_with_the_spread_of_the_content(adapter, mean, spread, background):
+    """mean ± spread above the background: steady · (mean^2 + spread^2) = mean^2."""
+    kinds = [(20, [background + mean + sign * spread, 1], [0, 1]) for sign in (-1, 1)]
+    rows = (20, [background + 2, 0], [2, 0]), (80, [background, 0], [0, 0]), *kinds
+    got = detect(adapter, scene([[1, 0], [0, 1]], *rows))["steady"][P, C]
+    assert_same({"mean": mean**2}, {"mean": got * (mean**2 + spread**2)}, adapter.dtype)
+
+
+@clause("ABS-30", "ABS-37", "ABS-38")
+@given(spread=st.sampled_from([0.25, 0.375, 0.5]), scale=powers)
+def test_a_child_that_reads_both_is_told_from_a_sibling(adapter, spread, scale):
+    """It fires at (p + c) / 2 and writes both: coupled is 1, but half of the parent's variance is its own."""
+    kinds = [(20, [1 + i * spread, 1 + j * spread], [0, 1 + (i + j) * spread / 2]) for i in (-1, 1) for j in (-1, 1)]
+    rows = (60, [1, 0], [1, 0]), (120, [0, 0], [0, 0]), *kinds
+    stream = scene([[1, 0], [1, 1]], *rows)
+    got = detect(adapter, stream | {"x": stream["x"] * scale, "acts": stream["acts"] * scale})
+    assert_same({"coupled": 1.0, "followed": 0.5, "silent": 1.0, "level": 1.0},
+                answers(got, "coupled", "followed", "silent", "level"), adapter.dtype)
+    steady = np.clip((1 / (1 + spread**2) - 0.7) / 0.15, 0, 1)
+    assert_same({"score": 2 / 3 * steady}, {"score": got["score"][P, C]}, adapter.dtype)
+
+
+# ---------------------------------------------------------------- the read-out
+
+
+@clause("ABS-33")
+@given(score=dyadic((3, 3), 0.0, 1.0, 0.25), W_dec=dyadic((3, 3)), threshold=st.sampled_from([0.25, 0.5]))
+def test_the_coefficient_takes_the_parent_out_of_the_childs_row(adapter, score, W_dec, threshold):
+    """What is left of the child's row is orthogonal to the parent's; at the threshold nothing is detected yet."""
+    A = adapter("corrected_read_out", {"threshold": threshold}, acts=np.zeros((1, 3)), score=score, W_dec=W_dec)["A"]
+    along, squares = W_dec @ W_dec.T, (W_dec**2).sum(-1)[:, np.newaxis]
+    detected = score > threshold
+    assert_same({"along": np.where(detected, along, 0)}, {"along": A * squares}, adapter.dtype)
+    assert not A[~detected].any() and not A[squares[:, 0] == 0].any()
+
+
+@clause("ABS-34")
+@given(acts=dyadic((3, 3)), more=dyadic((3, 3)), score=dyadic((3, 3), 0.0, 1.0, 0.5))
+def test_the_read_out_adds_up_and_leaves_alone_what_no_child_carries(adapter, acts, more, score):
+    W_dec = np.array([[1, 0, 0], [0.5, 1, 0], [-0.5, 0.5, 1]])
+    read = lambda acts, score: adapter("corrected_read_out", {}, acts=acts, score=score, W_dec=W_dec)["read_out"]
+    assert_same({"read_out": acts}, {"read_out": read(acts, 0 * score)}, adapter.dtype)
+    np.fill_diagonal(score, 0)
+    one, other, both = read(acts, score), read(more, score), read(acts + more, score)
+    assert_same({"read_out": np.append(one + other, 4)}, {"read_out": np.append(both, 4)}, adapter.dtype)
+    quiet = ~score.any(1)                                   # nobody's parents
+    assert_same({"read_out": np.append(acts[:, quiet], 4)}, {"read_out": np.append(one[:, quiet], 4)}, adapter.dtype)
+
+
+@clause("ABS-33", "ABS-34")
+@given(delta=st.integers(3, 8).map(lambda count: count / 8), scale=powers)
+def test_the_parent_of_the_delta_family_is_back(adapter, delta, scale):
+    """Detected, corrected: in every sample the parent reads as it is in the truth, in its own row's units."""
+    stream = family(delta)
+    stream["W_dec"], stream["acts"] = stream["W_dec"] * [[scale], [1], [1]], stream["acts"] / [scale, 1, 1]
+    score = detect(adapter, stream)["score"]
+    got = adapter("corrected_read_out", {}, acts=stream["acts"], score=score, W_dec=stream["W_dec"])
+    assert_same({"read_out": stream["x"] / [scale, 1, 1]}, got, adapter.dtype)

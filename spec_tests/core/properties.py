@@ -1,0 +1,95 @@
+"""What turns a Hypothesis test into a property of a clause.
+
+    @clause("ACT-7", "ACT-1")
+    @given(pre=dyadic(B, M))
+    def test_jumprelu_at_threshold_zero_is_relu(adapter, pre): ...
+
+The test gets a bound adapter (`adapter.Bound`). Its failure names the clause, shows the smallest example that
+Hypothesis found and leaves a replay file. An example that raises NotImplementedError is left out; the test is then
+unsupported, unless an example that the adapter does have fails.
+"""
+
+import functools
+import inspect
+from collections import defaultdict
+
+from sae_spec.spec_tests.core.cases import Failure, write_tensor
+from sae_spec.spec_tests.core.clauses import clauses
+from sae_spec.spec_tests.core.tally import TALLY
+
+PROPERTIES = defaultdict(dict)          # clause id -> {(module, name): test}; read by test_the_suite.py
+
+
+def clause(*ids, dtypes=None, agreement=False):
+    """Declare which clauses a property holds.
+
+    dtypes     run in these only (finite differences need float64)
+    agreement  it compares with the reference rather than stating a relation; such a property does not count
+               as the one that kills a clause's mutants
+    """
+    unknown = [id for id in ids if id not in clauses()]
+    if not ids or unknown:
+        raise ValueError(f"unknown clauses: {unknown}" if ids else "a property needs a clause")
+
+    def declare(test):
+        if hasattr(test, "hypothesis"):
+            test.hypothesis.inner_test = _counted(ids, test.hypothesis.inner_test)
+        else:
+            test = _counted(ids, test)
+
+        @functools.wraps(test)
+        def run(adapter, **arguments):
+            adapter.unsupported.clear()
+            try:
+                test(adapter=adapter, **arguments)
+            except NotImplementedError:
+                raise
+            except Exception as error:
+                raise Failure(_story(ids, test, adapter, error)) from error
+            if adapter.unsupported:     # what it has is right, but it does not have everything: no pass
+                raise adapter.unsupported[0]
+
+        run.clauses, run.dtypes, run.agreement = ids, dtypes, agreement
+        for id in ids:
+            PROPERTIES[id][test.__module__, test.__name__] = run
+        return run
+
+    return declare
+
+
+def _counted(ids, inner):
+    @functools.wraps(inner)
+    def counted(*positional, **arguments):
+        adapter = arguments.get("adapter", positional[0] if positional else None)
+        adapter.calls.clear()
+        ran = True
+        try:
+            inner(*positional, **arguments)
+        except NotImplementedError as error:        # to Hypothesis it would be a failure, to be shrunk and reported
+            adapter.unsupported.append(error)
+            ran = False
+        finally:
+            if ran:
+                TALLY.executed(ids, adapter.dtype, "examples")
+
+    return counted
+
+
+def _story(ids, test, adapter, error):
+    known = clauses()
+    parts = [f"{id}  {known[id].sentence}\n      {known[id].where}" for id in ids]
+    file = inspect.getsourcefile(inspect.unwrap(test)).rsplit("/", 1)[-1]
+    parts.append(f"  property {test.__name__} (spec_tests/{file})   adapter {adapter.name} {adapter.module.VERSION}   {adapter.dtype}")
+    text = str(error) if isinstance(error, AssertionError) and str(error) else f"{type(error).__name__}: {error}"
+    parts += [f"  {line}" for line in text.splitlines()]
+    if adapter.calls:
+        parts.append("  smallest example:")
+        for call in adapter.calls[-3:]:
+            inputs = ", ".join(f"{name}={_short(value)}" for name, value in call["inputs"].items())
+            parts.append(f"    {call['operation']}({call['config']}, {inputs})")
+    return "\n".join(parts)
+
+
+def _short(array):
+    text = str(write_tensor(array)["data"]).replace(" ", "")
+    return text if len(text) < 200 else f"array of shape {array.shape}"

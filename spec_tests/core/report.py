@@ -1,0 +1,82 @@
+"""The conformance report: a table clause by dtype for people, a JSON document for machines."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from sae_spec.reference import SPEC_VERSION
+from sae_spec.spec_tests.core.adapter import DTYPES
+from sae_spec.spec_tests.core.cases import FIXTURES, read_json
+from sae_spec.spec_tests.core.clauses import clauses
+from sae_spec.spec_tests.core.tally import OUTCOMES
+
+
+def report_document(tally, adapters, exitstatus):
+    """Everything that ran, as plain data."""
+    return {
+        "format": 1,
+        "spec": SPEC_VERSION,
+        "fixtures": {name: entry["sha256"] for name, entry in read_json(FIXTURES / "index.json")["files"].items()},
+        "adapters": sorted({(module.NAME, str(module.VERSION)) for _, module in adapters}),
+        "environment": environment(),
+        "exit_status": int(exitstatus),
+        "tests": {outcome: tally.tests[outcome] for outcome in OUTCOMES},
+        "clauses": tally.as_dict(),
+        "unsupported_reasons": dict(tally.unsupported),
+        "failures": tally.failures,
+    }
+
+
+def environment():
+    found = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
+    for package in ("numpy", "scipy", "torch", "hypothesis"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            pass
+    return found
+
+
+def print_report(tally, console=None):
+    """Clause by dtype: how many tests passed, and how many golden cases and examples they ran."""
+    from rich.console import Console
+
+    console = console or Console()
+    console.print(table(tally))
+    for reason, count in tally.unsupported.most_common():
+        console.print(f"unsupported, {count} tests: {reason}", style="yellow", highlight=False)
+    console.print(summary(tally), highlight=False)
+
+
+def table(tally):
+    from rich.table import Table
+
+    dtypes = [dtype for dtype in DTYPES if any(key[1] == dtype for key in tally.outcomes)]
+    grid = Table(title="clause × dtype: tests passed, (golden cases + examples) run", title_justify="left")
+    grid.add_column("clause")
+    for dtype in dtypes:
+        grid.add_column(dtype, justify="right", no_wrap=True)
+    for id in clauses():
+        if any((id, dtype) in tally.outcomes for dtype in dtypes):
+            grid.add_row(id, *(cell(tally, id, dtype) for dtype in dtypes))
+    return grid
+
+
+def cell(tally, id, dtype):
+    counts, ran = tally.outcomes.get((id, dtype)), tally.examples[id, dtype]
+    if not counts:
+        return "–"
+    words = []
+    if counts["fail"]:
+        words.append(f"[red bold]{counts['fail']} FAIL[/]")
+    if counts["unsupported"]:
+        words.append(f"[yellow]{counts['unsupported']} unsupported[/]")
+    if counts["known_failure"]:
+        words.append(f"[yellow]{counts['known_failure']} known[/]")
+    if counts["pass"]:
+        words.append(f"[green]{counts['pass']}[/]")
+    return " ".join(words) + f" [dim]({ran['cases']} + {ran['examples']})[/]"
+
+
+def summary(tally):
+    """One line: what a person needs if they read nothing else."""
+    return "tests: " + ", ".join(f"{tally.tests[outcome]} {outcome.replace('_', ' ')}" for outcome in OUTCOMES)

@@ -1,0 +1,91 @@
+"""The experiments' own machinery: a fleet of one is the Trainer, labels and areas are right, the page is written."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("matplotlib")
+
+from sae_spec.reference.worlds import toy_worlds
+from sae_spec.reference.absorption.detector import THRESHOLD
+from sae_spec.reference.worlds.toy_models import draw
+from sae_spec.spec_tests.claims import fleet, zoo
+from sae_spec.spec_tests.claims.__main__ import main
+from sae_spec.spec_tests.claims.zoo_labels import pairs
+from sae_spec.spec_tests.claims.zoo_members import closed_form
+from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+COMMON = {"steps": 60, "batch_size": 16, "learning_rate": 1e-2, "aux_coefficient": 0.0, "threshold_decay": 0.9}
+
+
+@pytest.mark.parametrize("architecture, training", [
+    ({"activation": "relu"}, {"l1_coefficient": 0.05}),
+    ({"activation": "relu"}, {"l1_coefficient": 0.05, "tie_coefficient": 0.1, "priced": True, "frequency_decay": 0.9}),
+    ({"activation": "relu", "tied": True}, {"l1_coefficient": 0.05}),
+    ({"activation": "jumprelu", "bandwidth": 0.3, "initial_threshold": 0.1}, {"l0_coefficient": 0.05}),
+    ({"activation": "topk", "k": 2}, {}), ({"activation": "batch_topk", "k": 2}, {}),
+], ids=lambda value: str(value.get("activation", "")))
+def test_a_fleet_of_one_is_the_trainer(architecture, training):
+    """And each of three in a fleet is trained as if alone."""
+    worlds = [toy_worlds.overlap(np.random.default_rng(s), 0.4, F=4, D=6, rate=0.4) for s in range(3)]
+    data = np.stack([draw(world, np.random.default_rng(9), 200)[0] for world in worlds])
+    start = np.random.default_rng(1).normal(size=(3, 5, 6))
+    fields = {name: value for name, value in COMMON.items() if name != "aux_coefficient"} | training
+    together = fleet.train_on(data, 5, architecture, fields, start, seed=4)
+    for s in range(3):
+        centre = torch.tensor(data[s], dtype=torch.float32).mean(0)
+        sae = SparseAutoencoder(SAEConfig(D=6, M=5, **architecture), b_dec=centre)
+        with torch.no_grad():
+            rows = torch.nn.functional.normalize(torch.tensor(start[s], dtype=torch.float32), dim=1)
+            sae.W_dec.copy_(rows)
+            if not architecture.get("tied"):
+                sae.W_enc.copy_(rows)
+        trainer, order = Trainer(sae, TrainingConfig(**COMMON | training)), torch.Generator().manual_seed(4)
+        for _ in range(60):
+            chosen = torch.randint(200, (16,), generator=order)
+            trainer.step(torch.tensor(data[s], dtype=torch.float32)[chosen])
+        for name, param in sae.parameters_by_name().items():
+            np.testing.assert_allclose(together[s][name], param.detach().numpy(), atol=2e-4, err_msg=name)
+        if "threshold" in together[s]:
+            np.testing.assert_allclose(together[s]["threshold"], sae.threshold.item(), atol=2e-4)
+
+
+def test_a_closed_form_of_the_zoo_is_labelled_by_its_delta():
+    """A hierarchy written down: the label, the true shortfall and the score agree."""
+    seen = set()
+    for seed in range(12):
+        member = closed_form("hierarchy", np.random.default_rng(seed))
+        table = pairs(member, seed)
+        one = table["label"] == 1
+        seen |= {int(one.sum())}
+        assert one.sum() <= 1 and not (table["score"][table["label"] == 0] > THRESHOLD).any()
+        assert np.abs(table["score"] - table["shortfall"])[one].max(initial=0) < 0.05
+    assert seen == {0, 1}
+    tied = pairs(closed_form("tied", np.random.default_rng(0)), 0)
+    assert not tied["score"].any() and not (tied["label"] == 1).any()
+
+
+def test_the_area_counts_pairs():
+    rng = np.random.default_rng(0)
+    score, label = rng.integers(0, 5, 60).astype(float), rng.integers(-1, 2, 60)
+    yes, no = score[label == 1], score[label == 0]
+    want = np.mean([(a > b) + (a == b) / 2 for a in yes for b in no])
+    assert abs(zoo.area(score, label) - want) < 1e-12
+
+
+def test_the_command_writes_a_page(tmp_path, capsys):
+    assert main(["--only", "price-gain", "--seeds", "1", "--out", str(tmp_path / "claims")]) == 0
+    found = json.loads((tmp_path / "claims" / "claims.json").read_text())["claims"]["price-gain"]
+    assert found["holds"] is True and found["numbers"]["largest relative error"] < 1e-6
+    assert "price-gain" in (tmp_path / "claims" / "claims.html").read_text()
+    with pytest.raises(SystemExit):
+        main(["--only", "no-such-claim", "--out", str(tmp_path / "none")])
+    assert not (tmp_path / "none").exists()

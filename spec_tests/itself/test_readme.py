@@ -1,0 +1,91 @@
+"""README does what it says: its examples run, its commands run, its failure message comes, its tables are current."""
+
+import json
+import re
+import shlex
+import sys
+
+import numpy as np
+import pytest
+
+from sae_spec.spec_tests.core.commands import SCRIPT, start
+from sae_spec.spec_tests.docs.readme import README, with_generated_parts
+
+TEXT = README.read_text(encoding="utf-8")
+PROGRAMS = {"sae-spec": SCRIPT, "python": [sys.executable]}
+
+
+def example(name):
+    """The fenced block after <!-- example: name -->."""
+    return re.search(rf"<!-- example: {name} -->\n```\w+\n(.*?)```", TEXT, re.DOTALL).group(1)
+
+
+def shell_commands():
+    """Every command of every sh block, without its comment; those of make have their own tests."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    return [words for words in lines if words and words[0] != "make"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with what README asks for: my_adapter.py and a small activations.npy."""
+    folder = tmp_path
+    (folder / "my_adapter.py").write_text(example("adapter"), encoding="utf-8")
+    np.save(folder / "activations.npy", np.random.default_rng(0).normal(size=(500, 16)).astype(np.float32))
+    return folder
+
+
+def test_the_adapter_is_about_thirty_lines():
+    assert len(example("adapter").splitlines()) <= 32
+
+
+@pytest.mark.parametrize("words", [
+    pytest.param(words, id=" ".join(words), marks=[pytest.mark.long] if "ACT-*" in words else [])
+    for words in shell_commands()])
+def test_a_command_runs(words, folder):
+    pytest.importorskip("torch")
+    commands = [words]
+    if words[1] == "absorption":                            # of the run that README has trained before
+        commands.insert(0, next(each for each in shell_commands() if each[1] == "train"))
+    for each in commands:
+        ran = start(folder, *each[1:], program=PROGRAMS[each[0]])
+        assert ran.status == 0, ran.text
+
+
+def test_the_adapter_passes_what_it_has_and_no_more(folder):
+    pytest.importorskip("torch")
+    start(folder, "--adapter", "my_adapter.py", "--clause", "ACT-5", "--report", "out.json")
+    report = json.loads((folder / "out.json").read_text())
+    assert report["tests"]["pass"] > 0 and report["tests"]["unsupported"] > 0 and report["tests"]["fail"] == 0
+    assert set(report["clauses"]["ACT-5"]) == {"float64", "float32", "bfloat16"}
+
+
+def test_ties_left_to_chance_fail_as_shown(folder):
+    pytest.importorskip("torch")
+    stable = "acts.argsort(dim=-1, descending=True, stable=True)"
+    wrong = "(acts.shape[-1] - 1 - acts.flip(-1).argsort(dim=-1, descending=True, stable=True))"
+    assert stable in example("adapter")
+    (folder / "wrong.py").write_text(example("adapter").replace(stable, wrong), encoding="utf-8")
+    ran = start(folder, "--adapter", "wrong.py", "--clause", "ACT-5", "--dtype", "float64")
+    assert ran.status == 1
+    shown = example("failure").replace("my_adapter.py", "wrong.py").strip("\n")
+    assert shown in ran.out, ran.out
+
+
+def test_the_training_example_runs(capsys):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    names = {}
+    exec(compile(example("train"), "README.md", "exec"), names)
+    assert names["trainer"].steps_done == 20 and names["out"].acts.shape == (5, 64)
+
+
+def test_every_linked_file_is_there():
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", TEXT):
+        assert (README.parent / target).exists(), target
+
+
+def test_the_generated_parts_are_current():
+    text = README.read_text(encoding="utf-8")
+    assert with_generated_parts(text) == text, "run python -m sae_spec.spec_tests.docs.readme"

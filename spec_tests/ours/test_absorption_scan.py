@@ -1,0 +1,106 @@
+"""The scan for absorption at scale says what the dense reference says, at its candidates, however the data is cut."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from sae_spec.reference.absorption import detector, read_out
+from sae_spec.reference.absorption.stream import observe
+from sae_spec.reference.worlds import theory, toy_worlds
+from sae_spec.reference.sae.constraints import normalize_rows
+from sae_spec.reference.worlds.toy_models import draw
+from sae_spec.torch_impl.absorption import pairs
+from sae_spec.torch_impl.absorption import scan
+from sae_spec.torch_impl.absorption.detector import COSINES, weighed
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def absorbing_tree(rng, deltas):
+    """x, acts, W_enc, W_dec, b_dec of an SAE of the tree world: three families, each child absorbing its delta."""
+    world = toy_worlds.tree(rng, std=0.1)
+    W_enc, W_dec = world.directions.copy(), world.directions.copy()
+    for c, delta in zip(range(3, 12), deltas):
+        W_enc[world.parent[c]] -= delta * world.directions[c]
+        W_dec[c] += delta * world.directions[world.parent[c]]
+    x, _ = draw(world, rng, 4000)
+    b_dec = rng.normal(size=20) * 0.01
+    return x + b_dec, np.maximum(x @ W_enc.T, 0), W_enc, W_dec, b_dec
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("M, top, block", [(7, 3, 2), (50, 8, 16), (65, 40, 65), (33, 32, 8), (5, 9, 4)])
+def test_candidates_are_the_nearest_rows_within_the_bounds(seed, M, top, block):
+    rng = np.random.default_rng(seed)
+    W = rng.normal(size=(M, 6)) * rng.uniform(0.5, 2, (M, 1))
+    W[1], W[2] = 2 * W[0], 0                                # a double and a dead row
+    index = scan.candidates(torch.tensor(W), top, block).numpy()
+    cosine = normalize_rows(W) @ normalize_rows(W).T
+    allowed = (cosine > COSINES[0]) & (cosine < COSINES[1]) & ~np.eye(M, dtype=bool)
+    for c in range(M):
+        found = index[c][index[c] >= 0]
+        want = np.sort(cosine[c][allowed[c]])[::-1][: min(top, M)]
+        np.testing.assert_allclose(cosine[c][found], want, atol=1e-6)
+        assert len(set(found)) == len(found) and (index[c][len(found):] == -1).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("cuts", [(), (1500,), (7, 8, 3000)])
+def test_evidence_and_score_are_the_references(seed, cuts):
+    rng = np.random.default_rng(seed)
+    x, acts, W_enc, W_dec, b_dec = absorbing_tree(rng, rng.uniform(0, 1, 9))
+    stream = observe(x, acts, W_dec, b_dec)
+    tensors = [torch.tensor(a) for a in (W_dec, b_dec)]
+    index, counts = scan.candidates(tensors[0], 12, 8), scan.no_counts(tensors[0], 12)
+    for piece in np.split(np.arange(len(x)), cuts):
+        shard = scan.no_counts(tensors[0], 12)
+        scan.count(shard, index, torch.tensor(x[piece]), torch.tensor(acts[piece]), *tensors)
+        counts = scan.merge(counts, shard)
+    found, c, there = pairs.evidence(counts, index, tensors[0]), np.arange(20)[:, None], index.numpy() >= 0
+    want, at = detector.evidence(stream, W_dec), (index.numpy(), c)
+    assert there.any()
+    for name in want._fields:
+        mine, theirs = getattr(found, name).numpy()[there], getattr(want, name)[at][there]
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9, err_msg=name)
+    dense = detector.absorption_score(stream, W_enc, W_dec)
+    mine = weighed(found).numpy()
+    np.testing.assert_allclose(mine[there], dense[at][there], atol=1e-9)
+    assert not mine[~there].any()
+    assert (dense > detector.THRESHOLD).sum() == (mine > detector.THRESHOLD).sum() > 0     # none is lost
+
+
+def test_the_read_out_is_the_references():
+    rng = np.random.default_rng(5)
+    x, acts, W_enc, W_dec, b_dec = absorbing_tree(rng, np.full(9, 0.8))
+    dense = detector.absorption_score(observe(x, acts, W_dec, b_dec), W_enc, W_dec)
+    A = read_out.read_out_matrix(dense, W_dec)
+    parents, children = map(torch.tensor, np.nonzero(A))
+    along = pairs.coefficients(parents, children, torch.tensor(W_dec))
+    mine = pairs.corrected(torch.tensor(acts), parents, children, along)
+    np.testing.assert_allclose(mine.numpy(), read_out.corrected(acts, A), rtol=1e-12)
+    assert (mine.numpy() > acts + 0.1).any()
+
+
+def test_no_latent_fires():
+    W = torch.eye(3, dtype=torch.float64)
+    index, counts = scan.candidates(W, 2), scan.no_counts(W, 2)
+    scan.count(counts, index, torch.ones(5, 3).double(), torch.zeros(5, 3).double(), W, torch.zeros(3))
+    assert counts.samples == 5 and not weighed(pairs.evidence(counts, index, W)).any()
+
+
+def test_the_delta_family_is_found():
+    f = np.eye(4)
+    W_enc, W_dec = f.copy(), f.copy()
+    W_enc[:2], W_dec[:2] = theory.delta_family(f[0], f[1], 0.75)
+    world = toy_worlds.world(f, (0.25, 0.25, 0.1, 0.1), (-1, 0, -1, -1))
+    x, _ = draw(world, np.random.default_rng(0), 4000)
+    W, index = torch.tensor(W_dec), scan.candidates(torch.tensor(W_dec), 2)
+    counts = scan.no_counts(W, 2)
+    scan.count(counts, index, torch.tensor(x), torch.tensor(np.maximum(x @ W_enc.T, 0)), W, torch.zeros(4))
+    scores = weighed(pairs.evidence(counts, index, W))
+    parents, children, slots = pairs.detected(scores, index)
+    assert (parents.tolist(), children.tolist()) == ([0], [1]) and abs(scores[1, slots[0]] - 0.75) < 1e-6

@@ -1,0 +1,156 @@
+"""Run folders that cannot be used: one line that names file and field, nothing overwritten; writes whole or absent."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import load_file, save_file
+
+from sae_spec.spec_tests.core.complaints import bytes_of, complaint
+from sae_spec.torch_impl import Activations, CheckpointError, SAEConfig, Trainer, TrainingConfig
+from sae_spec.torch_impl.training import checkpoint
+from sae_spec.torch_impl import load_sae
+
+ROWS = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+TRAINING = TrainingConfig(steps=6, batch_size=8, checkpoint_every=2, log_every=1)
+
+
+def new_trainer():
+    return Trainer.start(SAEConfig(D=4, M=8, k=2), TRAINING, Activations(torch.tensor(ROWS)))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("run")
+    new_trainer().fit(Activations(torch.tensor(ROWS)), folder, progress=False)
+    return folder
+
+
+@pytest.fixture
+def run_folder(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+def without(document, key):
+    return {name: value for name, value in document.items() if name != key}
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda c: "", "not JSON"), (lambda c: json.dumps(c)[:-9], "not JSON"),
+    (lambda c: "[]", "format is not 'sae-spec run'"), (lambda c: c | {"format": "x"}, "format is not"),
+    (lambda c: c | {"version": 2}, "version is 2, this program reads 1"),
+    (lambda c: without(c, "sae"), "sae is missing"), (lambda c: without(c, "data"), "data is missing"),
+    (lambda c: c | {"sae": 5}, "SAEConfig: "),
+    (lambda c: c | {"sae": without(c["sae"], "M")}, "SAEConfig.M: is required"),
+    (lambda c: c | {"training": {"steps": 0}}, "TrainingConfig.steps: must be at least 1"),
+    (lambda c: c | {"training": {"step": 1}}, "TrainingConfig.step: unknown"),
+])
+def test_a_run_whose_configuration_cannot_be_used(change, said, run_folder):
+    path = run_folder / "config.json"
+    content = change(json.loads(path.read_text()))
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    for call in (load_sae, Trainer.resume):
+        assert complaint(run_folder, CheckpointError, call, run_folder).startswith(f"{path}: {said}")
+
+
+def rewritten(edit, about={"steps_done": "6"}):
+    """Spoil a safetensors file by editing its tensors or what it says about itself."""
+    def spoil(path):
+        tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
+        edit(tensors)
+        save_file(tensors, path, about)
+    return spoil
+
+
+@pytest.mark.parametrize("name, weight", [("sae.safetensors", "W_dec"),
+                                          ("trainer.6.safetensors", "first_moment.W_dec")])
+@pytest.mark.parametrize("spoil, said", [
+    (lambda path, key: path.unlink(), "no such file"),
+    (lambda path, key: path.write_bytes(path.read_bytes()[:-7]), "truncated or not a .safetensors file"),
+    (lambda path, key: path.write_bytes(b""), "truncated or not a .safetensors file"),
+    (lambda path, key: path.write_bytes(b"junk" * 9), "truncated or not a .safetensors file"),
+    (lambda path, key: rewritten(lambda t: t.pop(key))(path), "{} is missing"),
+    (lambda path, key: rewritten(lambda t: t.update(more=torch.zeros(2)))(path), "more is not expected"),
+    (lambda path, key: rewritten(lambda t: t.update({key: torch.zeros(2)}))(path), "{} has shape (2,), expected"),
+    (lambda path, key: rewritten(lambda t: t.update({key: t[key].long()}))(path), "{} is of type torch.int64"),
+    (lambda path, key: rewritten(lambda t: t[key].fill_(np.nan))(path), "{} holds a number that is not finite"),
+    (lambda path, key: rewritten(lambda t: None, None)(path), "steps_done is missing"),
+], ids=["gone", "cut", "empty", "junk", "missing", "extra", "shape", "type", "nan", "unstamped"])
+def test_a_checkpoint_that_cannot_be_used(name, weight, spoil, said, run_folder):
+    spoil(run_folder / name, weight)
+    line = complaint(run_folder, CheckpointError, Trainer.resume, run_folder)
+    assert line.startswith(f"{run_folder / name}: {said.format(weight)}")
+
+
+def test_a_checkpoint_whose_files_are_of_different_steps(run_folder):
+    path = run_folder / "trainer.6.safetensors"
+    rewritten(lambda t: None, {"steps_done": "4"})(path)
+    assert complaint(run_folder, CheckpointError, Trainer.resume, run_folder) == f"{path}: steps_done is 4, expected 6"
+
+
+def test_metrics_of_something_else_stop_a_resumed_run(run_folder):
+    path = run_folder / "metrics.jsonl"
+    path.write_text("not of this run\n")
+    again = Trainer.resume(run_folder)
+    line = complaint(run_folder, ValueError, again.fit, Activations(torch.tensor(ROWS)), run_folder, False)
+    assert line.startswith(f"{path}: holds a line")
+
+
+def test_a_folder_that_is_not_free_is_left_alone(run_folder, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    for folder, said in ((run_folder, "holds another run"), (tmp_path / "full", "is not empty"),
+                         (tmp_path / "full" / "notes.txt", "is a file, not a folder")):
+        line = complaint(tmp_path, CheckpointError, new_trainer().fit, Activations(torch.tensor(ROWS)), folder, False)
+        assert line.startswith(f"{folder}: {said}")
+
+
+@pytest.mark.parametrize("rows, said", [(ROWS + 1, "config.json: data: the run began with other data"),
+                                        (ROWS[:, :3], "the data has D = 3, the SAE has D = 4")])
+def test_a_resumed_run_refuses_other_data(rows, said, run_folder):
+    data = Activations(torch.tensor(rows))
+    assert said in complaint(run_folder, ValueError, Trainer.resume(run_folder).fit, data, run_folder, False)
+
+
+@pytest.mark.parametrize("stuck", ["trainer.4.safetensors", "sae.safetensors"])
+def test_a_write_that_fails_leaves_the_last_good_checkpoint(stuck, finished, tmp_path, monkeypatch):
+    """The disk fills up at step 4, before either of the checkpoint's two files has its name."""
+    data, folder, replace_file, seen = Activations(torch.tensor(ROWS)), tmp_path / "run", checkpoint.replace_file, []
+
+    def full(path, write):
+        seen.append(path.name)
+        if path.name == stuck and "trainer.4.safetensors" in seen:
+            raise OSError(28, "No space left on device", str(path))
+        replace_file(path, write)
+
+    monkeypatch.setattr(checkpoint, "replace_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        new_trainer().fit(data, folder, progress=False)
+    monkeypatch.undo()
+    trainer = Trainer.resume(folder)
+    assert trainer.steps_done == 2 and load_sae(folder).frequency_batches == 2
+    trainer.fit(data, folder, progress=False)
+    assert bytes_of(folder) == bytes_of(finished)
+
+
+def test_a_file_half_written_never_shows(tmp_path):
+    def write(path):
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    (tmp_path / "config.json").write_text("whole")
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.replace_file(tmp_path / "config.json", write)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"config.json": "whole"}

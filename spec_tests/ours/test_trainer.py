@@ -1,0 +1,263 @@
+"""The Trainer: the reference's training step by another road, repeatable, resumable, and stopped by a NaN in time."""
+
+import copy
+from itertools import product
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from sae_spec.reference.sae import training as reference
+from sae_spec.spec_tests.core.compare import compare
+from sae_spec.torch_impl import Activations, SAEConfig, SparseAutoencoder, Trainer, TrainingConfig, TrainingDiverged
+from sae_spec.torch_impl import config_mapping, load_sae
+
+D, M, B, STEPS = 6, 16, 24, 8
+CHOOSING = ("topk", "abs_topk", "batch_topk", "budget_topk", "batch_budget_topk")
+ACTIVATIONS = ("relu", "jumprelu", "gated", *CHOOSING)
+ALL_COSTS = {"l1_coefficient": 0.01, "tanh_coefficient": 0.02, "tie_coefficient": 0.05, "aux_coefficient": 1 / 32,
+             "k_aux": 3, "priced": True}
+SCALES = np.array([3, 2, 1, 1, 0.5, 0.5])       # the data's spread by dimension, so that some latents stay silent
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def sae_config(activation="topk", **more):
+    return SAEConfig(D=D, M=M, activation=activation, k=3 if activation in CHOOSING else None, bandwidth=0.3,
+                     initial_threshold=0.2, **more)
+
+
+def training_config(**more):
+    return TrainingConfig(**{"steps": STEPS, "batch_size": B, "learning_rate": 1e-2, "warmup_steps": 3,
+                             "decay_steps": 3, "sparsity_warmup_steps": 4, "dead_after": 2 * B, "frequency_decay": 0.8,
+                             "threshold_decay": 0.7, "min_frequency": 1e-3, **more})
+
+
+def batches(seed=0, count=STEPS, dtype=torch.float32):
+    rng = np.random.default_rng(seed)
+    return [torch.tensor(rng.normal(size=(B, D)) * SCALES, dtype=dtype) for _ in range(count)]
+
+
+def state_of(trainer):
+    """Everything that the next step depends on, copied."""
+    moments = {f"{kind} {name}": moment
+               for kind, by_name in trainer.moments().items() for name, moment in by_name.items()}
+    return copy.deepcopy({**trainer.sae.state_dict(), **moments, "steps_done": torch.tensor(trainer.steps_done)})
+
+
+def same_bits(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+# ---------------------------------------------------------------- the reference's step
+
+def reference_start(rng, config):
+    """A reference state whose encoder is far from its decoder (where untied) and whose first latents are shy."""
+    sae = SparseAutoencoder(config, seed=3, b_dec=torch.tensor(rng.normal(size=D)), dtype=torch.float64)
+    params = {name: param.detach().numpy().copy() for name, param in sae.named_parameters()}
+    if "W_enc" in params:
+        params["W_enc"] += 0.5 * rng.normal(size=(M, D))
+    params["b_enc"][:6] = -2.0
+    return reference.initial_state(params)
+
+
+def trainer_at(state, config, training):
+    """A Trainer that stands where the reference stands."""
+    sae = SparseAutoencoder(config, dtype=torch.float64)
+    estimates = {name: getattr(state, name) for name in
+                 ("tokens_since_fired", "frequency_mean", "frequency_batches", "threshold", "threshold_seen")}
+    tensors = {name: torch.as_tensor(value) for name, value in {**state.params, **estimates}.items()}
+    sae.load_state_dict({**tensors, "price": torch.ones(M)})
+    moments = {kind: {name: torch.tensor(value) for name, value in getattr(state, kind).items()}
+               for kind in ("first_moment", "second_moment")}
+    return Trainer(sae, training, moments, state.steps_done)
+
+
+def agree(got, want, what):
+    """Equal up to what a whole step of float64 rounds: 256 units of the largest number."""
+    got = torch.as_tensor(got).detach().double().numpy()
+    mismatch, _ = compare(what, want, got, "float64", allowed=2.0**-45 * np.abs(want).max())
+    assert mismatch is None, str(mismatch)
+
+
+@pytest.mark.parametrize("clip", [None, 0.5], ids=["unclipped", "clipped"])
+@pytest.mark.parametrize("activation, tied, prefixes", [*product(ACTIVATIONS, [False, True], [None, (4, 9, M)])])
+def test_every_step_is_the_references(activation, tied, prefixes, clip):
+    rng = np.random.default_rng(0)
+    config = sae_config(activation, tied=tied, prefixes=prefixes, subtract_b_dec=clip is None)
+    more = {"l0_coefficient": 0.03} if activation == "jumprelu" else {}
+    training = training_config(**ALL_COSTS, **more, max_grad_norm=clip)
+    state, revived = reference_start(rng, config), 0.0
+    for x in batches(dtype=torch.float64):
+        trainer = trainer_at(state, config, training)
+        state, want = reference.training_step(state, x.numpy(), config_mapping(config, training))
+        terms = trainer.step(x)
+        assert list(terms) == list(want)
+        for name in want:
+            agree(terms[name], want[name], name)
+        for name, param in trainer.sae.named_parameters():
+            agree(param, state.params[name], name)
+            agree(trainer.moments()["first_moment"][name], state.first_moment[name], f"first moment of {name}")
+            agree(trainer.moments()["second_moment"][name], state.second_moment[name], f"second moment of {name}")
+        for name in ("tokens_since_fired", "frequency_mean", "frequency_batches", "threshold", "threshold_seen"):
+            agree(getattr(trainer.sae, name), getattr(state, name), name)
+        revived = max(revived, want["aux"])
+    assert revived > 0 or activation not in CHOOSING, "no dead latent ever spoke: the auxiliary loss was not tried"
+
+
+# ---------------------------------------------------------------- what holds of any run
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_two_runs_give_the_same_bits(activation, precision):
+    def run():
+        training = training_config(**ALL_COSTS, precision=precision)
+        trainer = Trainer(SparseAutoencoder(sae_config(activation), 1), training)
+        return [trainer.step(x) for x in batches()], state_of(trainer)
+
+    (terms, state), (again, state_again) = run(), run()
+    assert all(same_bits(one, other) for one, other in zip(terms, again)) and same_bits(state, state_again)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_decoder_rows_have_norm_1_after_each_step(activation):
+    trainer = Trainer(SparseAutoencoder(sae_config(activation), 1), training_config(**ALL_COSTS))
+    for x in batches():
+        trainer.step(x)
+        torch.testing.assert_close(trainer.sae.W_dec.norm(dim=1), torch.ones(M), rtol=0, atol=4e-7)
+
+
+def test_bfloat16_trains_and_keeps_its_parameters_in_float32():
+    training = training_config(precision="bfloat16", steps=60, warmup_steps=0, decay_steps=0)
+    trainer = Trainer(SparseAutoencoder(sae_config(), 1), training)
+    totals = [float(trainer.step(x)["reconstruction"]) for x in batches(count=60)]
+    assert sum(totals[-10:]) < 0.7 * sum(totals[:10])
+    assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in state_of(trainer).values())
+
+
+def test_half_precision_parameters_are_refused():
+    with pytest.raises(ValueError, match="^W_dec is torch.bfloat16"):
+        Trainer(SparseAutoencoder(sae_config()).to(torch.bfloat16), training_config())
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_parameter_that_is_not_finite_is_refused_from_the_start(activation):
+    """A NaN exceeds no threshold: in some activations it would be a latent that is silent for ever."""
+    sae = SparseAutoencoder(sae_config(activation))
+    with torch.no_grad():
+        sae.b_enc[3] = float("nan")
+    with pytest.raises(ValueError, match="^b_enc holds a number that is not finite"):
+        Trainer(sae, training_config())
+
+
+def test_the_terms_hold_no_graph():
+    terms = Trainer(SparseAutoencoder(sae_config(), 1), training_config()).step(batches()[0])
+    assert list(terms)[-1] == "total" and not any(term.requires_grad for term in terms.values())
+
+
+@pytest.mark.parametrize("x", [torch.zeros(0, D), torch.zeros(D), torch.zeros(B, D + 1)], ids=["empty", "flat", "wide"])
+def test_a_batch_of_a_wrong_shape_is_an_error_and_changes_nothing(x):
+    trainer = Trainer(SparseAutoencoder(sae_config(), 1), training_config())
+    before = state_of(trainer)
+    with pytest.raises(ValueError, match="^x has shape"):
+        trainer.step(x)
+    assert same_bits(before, state_of(trainer))
+
+
+def test_a_step_too_many_is_an_error():
+    trainer = Trainer(SparseAutoencoder(sae_config(), 1), training_config(steps=1))
+    trainer.step(batches()[0])
+    with pytest.raises(ValueError, match="all 1 steps are done"):
+        trainer.step(batches()[1])
+
+
+# ---------------------------------------------------------------- divergence
+
+def spoiled(trainer, how):
+    """A batch that ruins the step, made by spoiling either it or a parameter."""
+    x = batches(1)[0]
+    if how == "parameter":
+        with torch.no_grad():
+            trainer.sae.b_dec[3] = float("nan")
+    else:
+        x[2, 1] = float(how)
+    return x
+
+
+@pytest.mark.parametrize("how, culprit", [("nan", "x holds"), ("inf", "x holds"), ("1e38", "reconstruction is inf"),
+                                          ("parameter", "b_dec holds")])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_step_that_diverges_says_so_and_changes_nothing(activation, how, culprit):
+    trainer = Trainer(SparseAutoencoder(sae_config(activation), 1), training_config(**ALL_COSTS))
+    trainer.step(batches()[0])
+    x = spoiled(trainer, how)
+    before = state_of(trainer)
+    with pytest.raises(TrainingDiverged, match=f"^step 1: .*{culprit}"):
+        trainer.step(x)
+    after = state_of(trainer)
+    assert all(torch.equal(before[name].nan_to_num(7e7), after[name].nan_to_num(7e7)) for name in before)
+
+
+# ---------------------------------------------------------------- runs on disk
+
+class Data(Activations):
+    """Rows in memory; what `spoil` does to the batch of step `at` is up to the test."""
+
+    def __init__(self, at=None, spoil=None):
+        super().__init__(torch.cat(batches(5, 20)))
+        self.at, self.spoil = at, spoil
+
+    def batches(self, first, last, batch_size, seed):
+        for step, x in enumerate(super().batches(first, last, batch_size, seed), first):
+            yield self.spoil(x) if step == self.at else x
+
+
+def stop(x):
+    raise KeyboardInterrupt
+
+
+def fit(trainer, folder, data=None):
+    trainer.fit(data or Data(), folder, progress=False)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def new_trainer(activation="batch_budget_topk", **more):
+    training = training_config(steps=20, checkpoint_every=5, log_every=3, seed=4, centre="geometric_median", **more)
+    return Trainer.start(sae_config(activation, prefixes=(4, M)), training, Data())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("activation", ["batch_budget_topk", "jumprelu", "gated"])
+def test_a_stopped_run_resumes_to_the_same_bytes(activation, precision, tmp_path):
+    whole = fit(new_trainer(activation, precision=precision), tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(new_trainer(activation, precision=precision), tmp_path / "stopped", Data(13, stop))
+    with open(tmp_path / "stopped" / "metrics.jsonl", "a") as metrics:
+        metrics.write('{"step": 12, "to')                               # the line that a crash cut in two
+    resumed = Trainer.resume(tmp_path / "stopped")
+    assert resumed.steps_done == 10
+    assert fit(resumed, tmp_path / "stopped") == whole
+
+
+def test_a_finished_run_resumes_to_itself(tmp_path):
+    whole = fit(new_trainer(), tmp_path)
+    assert fit(Trainer.resume(tmp_path), tmp_path) == whole
+    sae = load_sae(tmp_path)
+    assert not sae.training and torch.isfinite(sae(batches()[0]).recon).all()
+
+
+def test_divergence_leaves_the_last_good_checkpoint(tmp_path):
+    with pytest.raises(TrainingDiverged, match="^step 13: "):
+        fit(new_trainer(), tmp_path, Data(13, lambda x: x * float("nan")))
+    trainer = Trainer.resume(tmp_path)
+    assert trainer.steps_done == 10 and all(param.isfinite().all() for param in trainer.sae.parameters())
+
+
+def test_a_float64_run_stays_float64(tmp_path):
+    trainer = Trainer(SparseAutoencoder(sae_config(), dtype=torch.float64), training_config())
+    fit(trainer, tmp_path)
+    assert load_sae(tmp_path).W_dec.dtype == Trainer.resume(tmp_path).sae.price.dtype == torch.float64

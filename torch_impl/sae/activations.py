@@ -1,0 +1,105 @@
+"""ACT: relu, jumprelu and the step, one pre-activation at a time."""
+
+import torch
+
+from ..kernels.precision import widen
+
+
+def refuse(wrong, message):
+    """Raise ValueError(message) if any element of `wrong`, a tensor or a bool, is true.
+
+    Reading a tensor waits for its device; a graph that is being compiled has no values to read.
+    """
+    if not torch.compiler.is_compiling() and torch.as_tensor(wrong).any():
+        raise ValueError(message)
+
+
+def relu(pre):
+    """max(pre, 0); pre and result (B, M).  Clauses: ACT-1 (torch's derivative at 0 is 0)."""
+    return torch.relu(pre)
+
+
+def threshold(log_threshold):
+    """theta (M,), at least float32, from the trained log_threshold (M,).  Clauses: ACT-2, ACT-3."""
+    return widen(log_threshold).exp()
+
+
+def jumprelu(pre, theta, bandwidth=None, check_inputs=True):
+    """pre where it exceeds its threshold, else 0; pre and result (B, M), theta (M,).
+
+    bandwidth     width of the threshold's gradient window; None: theta cannot be trained
+    check_inputs  False skips the check of theta's values, which waits for the device
+
+    Clauses: ACT-7, ACT-8, ACT-9.
+    """
+    _check(theta, bandwidth, check_inputs)
+    return _JumpReLU.apply(pre, theta, bandwidth)
+
+
+def step(pre, theta, bandwidth=None, check_inputs=True):
+    """1 where pre exceeds its threshold, else 0; arguments as for `jumprelu`.
+
+    Clauses: ACT-10, ACT-11.
+    """
+    _check(theta, bandwidth, check_inputs)
+    return _Step.apply(pre, theta, bandwidth)
+
+
+def _check(theta, bandwidth, check_inputs):
+    if bandwidth is not None and not bandwidth > 0:
+        raise ValueError(f"bandwidth must be positive, got {bandwidth}")
+    if check_inputs:
+        refuse(theta < 0, "theta must not be negative")
+
+
+def _through_window(d_out, height, pre, theta, bandwidth):
+    """d_theta: -height / bandwidth · d_out, summed where pre lies strictly within bandwidth / 2 of theta."""
+    if bandwidth is None:
+        raise ValueError("bandwidth is needed for the gradient of theta, got None")
+    near = (widen(pre) - theta).abs() < bandwidth / 2       # (B, M)
+    each = torch.where(near, -height / bandwidth * widen(d_out), 0)               # (B, M)
+    return each.sum_to_size(theta.shape).to(theta.dtype)
+
+
+class _JumpReLU(torch.autograd.Function):
+    """The derivative to pre, a straight-through estimate to theta."""
+
+    @staticmethod
+    def forward(pre, theta, bandwidth):
+        return torch.where(pre > theta, pre, 0)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pre, theta, ctx.bandwidth = inputs
+        ctx.save_for_backward(pre, theta)
+
+    @staticmethod
+    def backward(ctx, d_acts):
+        pre, theta = ctx.saved_tensors
+        d_pre = d_theta = None
+        if ctx.needs_input_grad[0]:
+            d_pre = torch.where(pre > theta, d_acts, 0)
+        if ctx.needs_input_grad[1]:
+            d_theta = _through_window(d_acts, widen(theta), pre, theta, ctx.bandwidth)
+        return d_pre, d_theta, None
+
+
+class _Step(torch.autograd.Function):
+    """A rectangle of area 1 about the threshold, to theta alone."""
+
+    @staticmethod
+    def forward(pre, theta, bandwidth):
+        return (pre > theta).to(pre.dtype)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pre, theta, ctx.bandwidth = inputs
+        ctx.save_for_backward(pre, theta)
+
+    @staticmethod
+    def backward(ctx, d_on):
+        pre, theta = ctx.saved_tensors
+        d_theta = None
+        if ctx.needs_input_grad[1]:
+            d_theta = _through_window(d_on, 1, pre, theta, ctx.bandwidth)
+        return None, d_theta, None

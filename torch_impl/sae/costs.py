@@ -1,0 +1,67 @@
+"""COST: each a number for the batch, in at least float32: a sum over a batch does not fit a half type.
+
+Prices (M,) are constants (FREQ-9). acts and pre (B, M) may be Entries. B stands for any number of leading
+dimensions.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from .activations import step
+from .constraints import directions, row_norms
+from ..sparse.entries import apply, sum_by_latent
+from ..kernels.precision import widen
+
+
+def batch_size(rows):
+    """B of rows (B, ..), at least 1.  Clauses: COST-1."""
+    B = rows.numel() // rows.shape[-1]
+    if B == 0:
+        raise ValueError("a cost needs at least one sample, the batch is empty")
+    return B
+
+
+def reconstruction(x, recons):
+    """Squared error, summed over prefixes and D, mean over B; x (B, D), recons (G, B, D).
+
+    Clauses: COST-2, COST-3.
+    """
+    B, (wide, recons) = batch_size(x), widen(x, recons)
+    return F.mse_loss(recons, wide.expand_as(recons), reduction="sum") / B        # one pass, and nothing kept
+
+
+def l1(acts, W_dec, price):
+    """Priced, norm-weighted L1; acts (B, M), W_dec (M, D), price (M,).  Clauses: COST-4, COST-5."""
+    B = batch_size(acts)
+    return (price.detach() * row_norms(W_dec) * sum_by_latent(apply(lambda a: widen(a).abs(), acts))).sum() / B
+
+
+def tanh(acts, W_dec, price, scale):
+    """Priced tanh of scale > 0 times the norm-weighted activation; the rest as for `l1`.
+
+    Clauses: COST-5, COST-6.
+    """
+    if not scale > 0:
+        raise ValueError(f"tanh_scale must be positive, got {scale}")
+    B = batch_size(acts)
+    bounded = apply(lambda a, norm: torch.tanh(scale * widen(a).abs() * norm), acts, row_norms(W_dec))
+    return (price.detach() * sum_by_latent(bounded)).sum() / B
+
+
+def l0(pre, theta, price, bandwidth=None, check_inputs=True):
+    """Priced count of latents above their threshold; pre (B, M), theta, price (M,); the rest as for `step`.
+
+    Clauses: COST-7, COST-8.
+    """
+    B = batch_size(pre)
+    on = apply(lambda p, at: step(widen(p), at, bandwidth, check_inputs), pre, theta)
+    return (price.detach() * sum_by_latent(on)).sum() / B
+
+
+def tie(W_enc, W_dec):
+    """Mean over latents of 1 - cos(W_enc[i], W_dec[i]); both (M, D).  Clauses: COST-9, COST-10, COST-11."""
+    if W_enc is W_dec:
+        return torch.zeros((), dtype=widen(W_dec).dtype, device=W_dec.device)
+    cos = (directions(W_enc) * directions(W_dec)).sum(-1)   # (M,)
+    both = (row_norms(W_enc) > 0) & (row_norms(W_dec) > 0)  # (M,)
+    return (1 - torch.where(both, cos, 0)).mean()           # the zero row's partner gets no gradient either

@@ -1,0 +1,74 @@
+"""FREQ: how often a latent fires, and what that makes it cost. All of it is at least float32."""
+
+import math
+
+import torch
+
+from ..sparse.entries import apply, sum_by_latent
+from ..kernels.precision import widen
+
+
+def firing_counts(acts):
+    """In how many samples each latent's activation is not 0; acts (B, M), result (M,), at least float32.
+
+    A float32 total stops counting at 2^24: add up a large data set in float64.
+    Clauses: FREQ-1.
+    """
+    counts = sum_by_latent(apply(lambda a: a != 0, acts))
+    return counts.to(torch.promote_types(acts.dtype, torch.float32))
+
+
+def frequency(counts, samples):
+    """Firings per sample; counts and result (M,).  Clauses: FREQ-2."""
+    if not samples > 0:
+        raise ValueError(f"samples must be positive, got {samples}")
+    return widen(counts) / samples
+
+
+def running_mean(mean, batches, acts, decay):
+    """Exponential average of the frequency, from 0; mean (M,), acts (B, M); returns mean, batches.
+
+    Clauses: FREQ-3, FREQ-4.
+    """
+    _check_decay(decay)
+    samples = acts.numel() // acts.shape[-1]
+    if samples == 0:
+        return mean, batches
+    mean, counts = widen(mean, firing_counts(acts))
+    return decay * mean + (1 - decay) * frequency(counts, samples), batches + 1
+
+
+def running_frequency(mean, batches, decay):
+    """The average without its bias towards 0; mean and result (M,), batches >= 1.  Clauses: FREQ-5."""
+    if batches < 1:
+        raise ValueError("the running frequency needs at least one batch")
+    return widen(mean) / (1 - decay**batches)
+
+
+def price(frequency, D, min_frequency):
+    """log_D max(D, 1 / frequency), at least 1; frequency and result (M,).
+
+    The logarithm is taken in float64 and rounded once, so that the price of D^-2 is 2 and a budget it just
+    meets is met. A frequency of 1 / D, as rounded, costs exactly 1: no logarithm is asked.
+    Clauses: FREQ-6, FREQ-7, FREQ-8, FREQ-9.
+    """
+    if D < 2:
+        raise ValueError(f"D must be at least 2 for prices, got {D}")
+    if not 0 < min_frequency <= 1:
+        raise ValueError(f"min_frequency must be above 0 and at most 1, got {min_frequency}")
+    frequency = widen(frequency.detach())
+    rarity = -frequency.double().clamp_min(min_frequency).log() / math.log(D)     # (M,)  1 means 1 / D
+    common = frequency >= 1 / D                             # (M,)
+    return torch.where(common, 1, rarity.clamp_min(1)).to(frequency.dtype)
+
+
+def running_price(mean, batches, decay, D, min_frequency):
+    """The price (M,) for the next batch, from the batches before it.  Clauses: FREQ-10, FREQ-11."""
+    if batches == 0:
+        return torch.ones_like(widen(mean))
+    return price(running_frequency(mean, batches, decay), D, min_frequency)
+
+
+def _check_decay(decay):
+    if not 0 <= decay < 1:
+        raise ValueError(f"decay must be at least 0 and below 1, got {decay}")

@@ -1,0 +1,48 @@
+"""TRAIN: the parameters before the first step. Randomness comes from outside."""
+
+import math
+
+import torch
+
+from .constraints import normalize_rows
+from ..kernels.precision import widen
+
+
+def initial_parameters(normals, b_dec, config):
+    """params from standard-normal draws (M, D) and the data's centre b_dec (D,), typed like normals.
+
+    config   "tied", "activation", and for jumprelu "initial_threshold" > 0
+    returns  params; log_threshold at least float32
+
+    Clauses: TRAIN-3, TRAIN-4.
+    """
+    W_dec = normalize_rows(normals)                         # (M, D)
+    zeros = normals.new_zeros(len(normals))                 # (M,)
+    params = {"W_dec": W_dec, "b_enc": zeros, "b_dec": b_dec.to(W_dec, copy=True)}
+    if not config.get("tied", False):
+        params["W_enc"] = W_dec.clone()
+    if config["activation"] == "jumprelu":
+        theta = config["initial_threshold"]
+        if not theta > 0:
+            raise ValueError(f"initial_threshold must be positive, got {theta}")
+        params["log_threshold"] = torch.full_like(widen(zeros), math.log(theta))
+    if config["activation"] == "gated":
+        params |= {"r_mag": zeros.clone(), "b_mag": zeros.clone()}
+    return params
+
+
+def geometric_median(data, iterations=64):
+    """The point (D,) nearest in sum to data (B, D), by softened Weiszfeld steps from the mean.
+
+    Clauses: TRAIN-5.
+    """
+    if len(data) == 0:
+        raise ValueError("data must hold at least one sample")
+    wide = widen(data)
+    mean = centre = wide.mean(0)                            # (D,)
+    soft = 1e-6 * torch.linalg.vector_norm(wide - mean, dim=-1).mean()
+    for _ in range(iterations):
+        distance = torch.linalg.vector_norm(wide - centre, dim=-1)                # (B,)
+        weight = 1 / torch.hypot(distance, soft)            # (B,)
+        centre = (weight.unsqueeze(-1) * wide).sum(0) / weight.sum()
+    return torch.where(soft == 0, mean, centre).to(data.dtype)

@@ -1,0 +1,66 @@
+"""TRAIN: the stages of one step, each a function; `trainer.py` puts them in order."""
+
+import torch
+
+from .frequency import firing_counts
+from ..kernels.precision import widen
+
+
+def learning_rate(step, config):
+    """The rate of a step counted from 0: linear up, flat, linear down.  Clauses: TRAIN-6, TRAIN-7."""
+    factors = [1.0]
+    if config["warmup_steps"]:
+        factors.append((step + 1) / config["warmup_steps"])
+    if config["decay_steps"]:
+        factors.append((config["steps"] - step) / config["decay_steps"])
+    return config["learning_rate"] * min(factors)
+
+
+def sparsity_warmth(step, config):
+    """The factor on l1, l0 and tanh at a step counted from 0.  Clauses: TRAIN-8."""
+    steps = config["sparsity_warmup_steps"]
+    return min(1.0, (step + 1) / steps) if steps else 1.0
+
+
+@torch.no_grad()
+def count_tokens(tokens_since_fired, acts):
+    """Samples since each latent fired; tokens_since_fired and result (M,), acts (B, M).  Clauses: TRAIN-9."""
+    samples = acts.numel() // acts.shape[-1]
+    return torch.where(firing_counts(acts) > 0, 0, tokens_since_fired + samples)
+
+
+def is_dead(tokens_since_fired, dead_after):
+    """(M,) true where the count has reached dead_after.  Clauses: TRAIN-10."""
+    return tokens_since_fired >= dead_after
+
+
+@torch.no_grad()
+def clip_gradients(grads, max_grad_norm, in_place=False):
+    """All gradients {name: tensor} scaled to a joint norm of at most max_grad_norm; None leaves them.
+
+    in_place  True: the given tensors, of at least float32, are scaled and returned
+    A factor of exactly 1 leaves small ones untouched without asking the device.  Clauses: TRAIN-11.
+    """
+    if max_grad_norm is None or not grads:
+        return grads
+    norms = [torch.linalg.vector_norm(widen(grad)) for grad in grads.values()]
+    norm = torch.linalg.vector_norm(torch.stack(norms))
+    factor = torch.where(norm <= max_grad_norm, 1, max_grad_norm / norm)
+    return {name: torch.mul(widen(grad), factor, out=grad if in_place else None).to(grad.dtype)
+            for name, grad in grads.items()}
+
+
+@torch.no_grad()
+def adam(param, grad, first, second, step, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    """One update of one parameter, at a step counted from 0.
+
+    returns param, first, second; the moments at least float32
+
+    Clauses: TRAIN-12.
+    """
+    wide, grad, first, second = widen(param, grad, first, second)
+    first = beta1 * first + (1 - beta1) * grad
+    second = beta2 * second + (1 - beta2) * grad.square()
+    mean = first / (1 - beta1 ** (step + 1))
+    deviation = (second / (1 - beta2 ** (step + 1))).sqrt()
+    return (wide - rate * mean / (deviation + epsilon)).to(param.dtype), first, second

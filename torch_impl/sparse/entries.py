@@ -1,0 +1,115 @@
+"""`Entries`: the few numbers of a (B, M) matrix that matter, and the functions that take either form of one.
+
+What is charged or counted per latent is written once, with `apply` and `sum_by_latent`, for a dense tensor and
+for Entries alike.
+"""
+
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from ..kernels.transpose import transpose
+
+
+class Places:
+    """Which places of a (B, M) matrix are listed, sample after sample."""
+
+    def __init__(self, indices, offsets, M):
+        """
+        indices  (nnz,)    the latent of each
+        offsets  (B + 1,)  sample b owns indices[offsets[b] : offsets[b + 1]]
+        """
+        self.indices, self.offsets, self.M = indices, offsets, M
+
+    @property
+    def shape(self):
+        return torch.Size((len(self.offsets) - 1, self.M))
+
+    @cached_property
+    def rows(self):
+        """(nnz,) the sample of each."""
+        samples = torch.arange(len(self.offsets) - 1, device=self.indices.device)
+        return samples.repeat_interleave(self.offsets.diff(), output_size=len(self.indices))
+
+    @cached_property
+    def transposed(self):
+        """The places by latent, for both weight gradients."""
+        return transpose(self.indices, self.offsets, self.M)
+
+
+class Entries(NamedTuple):
+    """A sparse (B, M) matrix. Places that are not listed are 0; listed ones may be."""
+
+    values: torch.Tensor
+    """(nnz,), autograd flows through them"""
+    places: Places
+    """where they stand"""
+    kept: dict | None = None
+    """{parameter name: KeptGradient} where weight gradients are to be added; None: autograd returns them"""
+
+    @property
+    def shape(self):
+        return self.places.shape
+
+    @property
+    def dtype(self):
+        return self.values.dtype
+
+    def numel(self):
+        return self.shape.numel()
+
+    def detach(self):
+        return self._replace(values=self.values.detach())
+
+    def at(self, per_latent):
+        """per_latent (M,) at each entry, (nnz,)."""
+        return per_latent[self.places.indices]
+
+    def dense(self):
+        """(B, M); autograd flows through."""
+        zeros = self.values.new_zeros(self.shape)
+        return zeros.index_put((self.places.rows, self.places.indices), self.values, accumulate=True)
+
+    def nonzero(self):
+        """Without the entries that are 0."""
+        on = self.values != 0
+        if on.all():
+            return self
+        counts = torch.bincount(self.places.rows[on], minlength=self.shape[0])
+        places = Places(self.places.indices[on], counted_offsets(counts), self.places.M)
+        return self._replace(values=self.values[on], places=places)
+
+    def padded(self):
+        """values, indices (B, K), K the longest row's; unused slots hold value 0 at latent 0."""
+        counts = self.places.offsets.diff()
+        K = int(counts.max()) if len(counts) else 0
+        used = torch.arange(K, device=counts.device) < counts.unsqueeze(-1)       # (B, K)
+        return tuple(flat.new_zeros(used.shape).masked_scatter(used, flat)
+                     for flat in (self.values, self.places.indices))
+
+
+def apply(function, rows, *per_latent):
+    """function(rows, *per_latent) element by element, in the form of rows; 0 must stay 0.
+
+    rows        (B, M) tensor or Entries
+    per_latent  (M,) each
+    """
+    if not isinstance(rows, Entries):
+        return function(rows, *per_latent)
+    return rows._replace(values=function(rows.values, *map(rows.at, per_latent)))
+
+
+def sum_by_latent(rows):
+    """Sum over the batch, rows (B, M) in either form; result (M,), a count where rows are true or false."""
+    if not isinstance(rows, Entries):
+        return rows.reshape(-1, rows.shape[-1]).sum(0)
+    values = rows.values.long() if rows.dtype == torch.bool else rows.values
+    zeros = values.new_zeros(rows.places.M)                 # index_put adds in a fixed order on every device
+    return zeros.index_put((rows.places.indices,), values, accumulate=True)
+
+
+def counted_offsets(counts):
+    """offsets (B + 1,) from the number of entries of each row, (B,)."""
+    return F.pad(counts.cumsum(0), (1, 0))

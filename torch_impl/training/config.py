@@ -1,0 +1,170 @@
+"""What an SAE is (`SAEConfig`) and how it is trained (`TrainingConfig`): checked, frozen, serialisable.
+
+The field names are the keys that the spec's functions read; `config_mapping` merges both into the plain
+mapping that they take. A mistake is one ValueError of one line that names the field:
+
+    SAEConfig.k: must be from 1 to M = 16, got 17
+
+This module does not import torch.
+"""
+
+from contextlib import contextmanager
+from typing import Any, Literal, Optional
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..sae import BUDGET_RULES, CHOOSING_RULES
+
+Activation = Literal["relu", "jumprelu", "gated", "topk", "abs_topk", "batch_topk", "budget_topk",
+                     "batch_budget_topk"]
+
+
+WORDING = {"Input should be": "must be", "greater than or equal to": "at least", "greater than": "above",
+           "less than or equal to": "at most", "less than": "below"}
+
+
+def one_line(error, model):
+    """The first complaint of a pydantic ValidationError: `Model.field: what is wrong`."""
+    first = error.errors()[0]
+    where = ".".join([model.__name__, *map(str, first["loc"])])
+    if first["type"] == "value_error":                      # from a validator below, which names its field
+        return f"{where}.{first['ctx']['error']}"
+    if first["type"] == "missing":
+        return f"{where}: is required"
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown; the fields are {', '.join(model.model_fields)}"
+    message = first["msg"]
+    for theirs, ours in WORDING.items():
+        message = message.replace(theirs, ours)
+    return f"{where}: {message}, got {first['input']!r}"
+
+
+@contextmanager
+def one_line_errors(model):
+    """Turn pydantic's report of several lines into the project's one."""
+    try:
+        yield
+    except ValidationError as error:
+        raise ValueError(one_line(error, model)) from None
+
+
+class Config(BaseModel):
+    """A frozen model that refuses unknown keys, wrong types and non-finite numbers, in one line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def __init__(self, **values: Any):
+        with one_line_errors(type(self)):
+            super().__init__(**values)
+
+    __init__.__pydantic_base_init__ = True                  # model_validate need not pass through __init__
+
+    @classmethod
+    def model_validate(cls, *args: Any, **options: Any):
+        with one_line_errors(cls):
+            return super().model_validate(*args, **options)
+
+    @classmethod
+    def model_validate_json(cls, *args: Any, **options: Any):
+        with one_line_errors(cls):
+            return super().model_validate_json(*args, **options)
+
+
+class SAEConfig(Config):
+    """The architecture: what must be known to encode and decode."""
+
+    D: int = Field(ge=1, description="dimension of the activations that are taken apart")
+    M: int = Field(ge=1, description="number of latents")
+    activation: Activation = Field("batch_topk", description="rule that says which latents are on")
+    k: Optional[int] = Field(None, description=(
+        "latents on per sample; for the budget rules the budget. The *_topk activations need it, "
+        "the others take none"))
+    tied: bool = Field(False, description="encode with the decoder's own matrix")
+    subtract_b_dec: bool = Field(True, description="subtract b_dec from the input before encoding")
+    prefixes: Optional[tuple[int, ...]] = Field(None, strict=False, description=(
+        "Matryoshka: sizes that increase up to M (default: only M)"))
+    bandwidth: float = Field(1e-3, gt=0, description=(
+        "jumprelu: width of the window that trains thresholds, in units of pre-activations"))
+    initial_threshold: float = Field(1e-3, gt=0, description="jumprelu: thresholds before the first step")
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if self.activation in CHOOSING_RULES:
+            if self.k is None:
+                raise ValueError(f"k: the activation {self.activation} needs it")
+            if not 1 <= self.k <= self.M:
+                raise ValueError(f"k: must be from 1 to M = {self.M}, got {self.k}")
+        elif self.k is not None:
+            raise ValueError(f"k: the activation {self.activation} takes none, got {self.k}")
+        sizes = self.prefixes
+        if sizes is not None and (sizes[-1:] != (self.M,) or any(m >= n for m, n in zip((0, *sizes), sizes))):
+            raise ValueError(f"prefixes: must increase from at least 1 to M = {self.M}, got {list(sizes)}")
+        return self
+
+
+def tenth_of_the_run(given):
+    """How long a latent may be silent, in samples, from the steps and the batch size."""
+    return max(1, min(10_000_000, given["steps"] * given["batch_size"] // 10))
+
+
+class TrainingConfig(Config):
+    """How an SAE is trained. Counts of samples are rows of the data (one row: one token's activation)."""
+
+    steps: int = Field(10_000, ge=1, description="number of training steps")
+    batch_size: int = Field(4096, ge=1, description="samples per step")
+    learning_rate: float = Field(3e-4, gt=0, description="Adam's rate between warm-up and decay")
+    warmup_steps: int = Field(default_factory=lambda given: given["steps"] // 20, ge=0, description=(
+        "steps of linear warm-up of the rate (default: 1/20 of the steps)"))
+    decay_steps: int = Field(default_factory=lambda given: given["steps"] // 5, ge=0, description=(
+        "steps of linear decay at the end (default: 1/5 of the steps)"))
+    sparsity_warmup_steps: int = Field(default_factory=lambda given: given["steps"] // 20, ge=0, description=(
+        "steps until l1, l0 and tanh count in full (default: 1/20 of the steps)"))
+    max_grad_norm: Optional[float] = Field(None, gt=0, description=(
+        "clip all gradients together to this norm (default: do not clip)"))
+    dead_after: int = Field(default_factory=tenth_of_the_run, ge=1, description=(
+        "a latent silent for so many samples is dead (default: a tenth of the run, at most 10 million)"))
+    priced: Optional[bool] = Field(None, description=(
+        "weigh each latent by its frequency-aware price (default: where the activation is a budget rule)"))
+    frequency_decay: float = Field(0.999, ge=0, lt=1, description="memory of the running frequency")
+    min_frequency: float = Field(1e-6, gt=0, le=1, description="a lower frequency is priced as this one")
+    threshold_decay: float = Field(0.999, ge=0, lt=1, description="memory of the batch rules' threshold")
+    l1_coefficient: float = Field(0.0, ge=0, description="factor of the L1 cost")
+    l0_coefficient: float = Field(0.0, ge=0, description="factor of the L0 cost; for jumprelu only")
+    tanh_coefficient: float = Field(0.0, ge=0, description="factor of the tanh cost")
+    tanh_scale: float = Field(4.0, gt=0, description="steepness of the tanh cost")
+    tie_coefficient: float = Field(0.0, ge=0, description=(
+        "factor of the penalty on encoder and decoder rows that point apart"))
+    aux_coefficient: Optional[float] = Field(None, ge=0, description=(
+        "factor of the auxiliary loss that revives dead latents (default: 1/32 for the *_topk activations, "
+        "0 for others)"))
+    k_aux: Optional[int] = Field(None, ge=1, description=(
+        "dead latents that may speak in a sample of the auxiliary loss (default: half of D)"))
+    centre: Literal["mean", "geometric_median", "zero"] = Field("mean", description="where b_dec starts")
+    seed: int = Field(0, ge=0, lt=2**63, description=(
+        "decides the initial directions and the order of the data"))
+    precision: Literal["float32", "bfloat16"] = Field("float32", description=(
+        "of the encoder's product; parameters and moments stay as they are"))
+    log_every: int = Field(100, ge=1, description="steps between two lines of metrics.jsonl")
+    checkpoint_every: int = Field(1000, ge=1, description="steps between two checkpoints")
+
+
+def config_mapping(sae, training):
+    """Both configurations as the one plain mapping that the functions read.
+
+    sae       SAEConfig
+    training  TrainingConfig
+    returns dict; "priced", "aux_coefficient" and "k_aux" are resolved where they were left open
+    raises  ValueError for a training that does not fit the architecture
+    """
+    mapping = sae.model_dump() | training.model_dump()
+    if training.priced is None:
+        mapping["priced"] = sae.activation in BUDGET_RULES
+    if training.aux_coefficient is None:
+        mapping["aux_coefficient"] = 1 / 32 if sae.activation in CHOOSING_RULES else 0.0
+    if training.k_aux is None:
+        mapping["k_aux"] = max(1, sae.D // 2)
+    if mapping["priced"] and sae.D < 2:
+        raise ValueError(f"TrainingConfig.priced: prices need D of at least 2, got D = {sae.D}")
+    if training.l0_coefficient and sae.activation != "jumprelu":
+        raise ValueError(f"TrainingConfig.l0_coefficient: needs jumprelu, the activation is {sae.activation}")
+    return mapping

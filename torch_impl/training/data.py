@@ -1,0 +1,145 @@
+"""Activations on disk, read in a shuffled order without holding them in memory.
+
+A file is mapped, not loaded; a batch gathers its rows. Which rows those are is a function of the seed and the
+step alone, so a resumed run sees exactly what an uninterrupted one would have seen.
+"""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from ..sae.initialization import geometric_median
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+class Activations:
+    """Rows of activations, (N, D), and the order in which training sees them."""
+
+    def __init__(self, rows, name="activations"):
+        """
+        rows  (N, D)  tensor of floats on the CPU, may be memory-mapped; N >= 1, D >= 1
+        name  what to call it in error messages
+        raises  ValueError for another shape or type, or when a sampled row is not finite
+        """
+        if rows.ndim != 2 or 0 in rows.shape:
+            raise ValueError(f"{name}: expected rows of activations, shape (N, D), got {tuple(rows.shape)}")
+        if rows.dtype not in FLOATS:
+            raise ValueError(f"{name}: expected floating-point numbers, got {rows.dtype}")
+        self.rows, self.name = rows, name
+        self.N, self.D = rows.shape
+        self._orders = {}                                   # epoch's seed -> permutation; the latest two
+        self.sample(1024)                                   # a wrong file shows here, not hours into a run
+
+    def batch(self, step, batch_size, seed):
+        """The rows of one step.
+
+        returns (batch_size, D) in the file's type
+
+        The data is passed through again and again, each time in a new order; a batch may straddle two passes.
+        """
+        start = step * batch_size
+        index = torch.empty(batch_size, dtype=torch.int64)
+        filled = 0
+        while filled < batch_size:
+            epoch, place = divmod(start + filled, self.N)
+            piece = self._order(seed, epoch)[place : place + batch_size - filled]
+            index[filled : filled + len(piece)] = torch.from_numpy(piece)
+            filled += len(piece)
+        return self.rows[index.sort().values]               # sorted: the disk is read in one direction
+
+    def batches(self, first, last, batch_size, seed):
+        """The rows of steps first .. last - 1, each gathered while the one before is being used."""
+        with ThreadPoolExecutor(1) as ahead:
+            coming = [ahead.submit(self.batch, first, batch_size, seed)] if first < last else []
+            for step in range(first + 1, last + 1):
+                ready = coming.pop().result()
+                if step < last:
+                    coming.append(ahead.submit(self.batch, step, batch_size, seed))
+                yield ready
+
+    def sample(self, count, seed=0):
+        """At most `count` different rows, the same for the same seed; all of them where there are no more.
+
+        returns (n, D), float32 or wider
+        raises  ValueError when one of them is not finite
+        """
+        chosen = np.random.default_rng(seed).choice(self.N, min(count, self.N), replace=False, shuffle=False)
+        index = torch.from_numpy(np.sort(chosen))
+        rows = self.rows[index]
+        rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+        bad = ~torch.isfinite(rows).all(-1)
+        if bad.any():
+            raise ValueError(f"{self.name}: row {index[bad][0]} holds a number that is not finite")
+        return rows
+
+    def centre(self, kind, seed=0, count=65_536):
+        """Where b_dec starts, from a sample of `count` rows.
+
+        kind  "mean", "geometric_median" or "zero"
+        returns (D,), float32 or wider
+        """
+        if kind == "zero":
+            return torch.zeros(self.D)
+        rows = self.sample(count, seed)
+        return geometric_median(rows) if kind == "geometric_median" else rows.mean(0)
+
+    def fingerprint(self):
+        """A short name for the data's content: its shape, type and 64 of its rows."""
+        digest = hashlib.sha256(f"{self.N} {self.D} {self.rows.dtype}".encode())
+        digest.update(self.sample(64).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def _order(self, seed, epoch):
+        if (seed, epoch) not in self._orders:
+            order = np.random.default_rng([seed, epoch]).permutation(self.N)
+            self._orders = dict([*self._orders.items(), ((seed, epoch), order)][-2:])
+        return self._orders[seed, epoch]
+
+
+def open_activations(path, tensor=None):
+    """Activations from a file, mapped into memory, not read.
+
+    path    a .npy file, or a .safetensors file
+    tensor  .safetensors: which of its tensors; unless given the first that has two dimensions
+    returns Activations
+    raises  FileNotFoundError; ValueError that names the file for anything else that is wrong with it
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    readers = {".npy": _open_npy, ".safetensors": _open_safetensors}
+    if path.suffix not in readers:
+        raise ValueError(f"{path}: expected a .npy or a .safetensors file")
+    return Activations(readers[path.suffix](path, tensor), str(path))
+
+
+def _open_npy(path, tensor):
+    if tensor is not None:
+        raise ValueError(f"{path}: a .npy file has no named tensors, got {tensor!r}")
+    try:
+        return torch.from_numpy(np.load(path, mmap_mode="c"))   # "c": torch wants it writable; no file is
+    except (ValueError, TypeError, EOFError, OSError) as error:
+        raise ValueError(f"{path}: not a .npy file of numbers ({_first_line(error)})") from None
+
+
+def _open_safetensors(path, tensor):
+    try:
+        with safe_open(path, framework="pt") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
+            flat = [name for name, shape in shapes.items() if len(shape) == 2]
+            if tensor is None and not flat:
+                raise ValueError(f"{path}: holds no tensor of two dimensions")
+            if tensor is not None and tensor not in shapes:
+                raise ValueError(f"{path}: holds no tensor {tensor!r}; it has {', '.join(shapes)}")
+            return file.get_tensor(tensor or flat[0])
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a .safetensors file ({_first_line(error)})") from None
+
+
+def _first_line(error):
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,79 @@
+"""A pass over a file of activations: what every sample's active latents are, in bounded memory.
+
+The result is a .safetensors file of three tensors, a sparse (N, M) matrix as in CSR:
+
+    values (nnz,) float32    indices (nnz,) int32    offsets (N + 1,) int64
+    sample n owns values[offsets[n] : offsets[n + 1]] and the latents indices[offsets[n] : offsets[n + 1]]
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .atomic import replace_file
+from ..kernels.chunks import rows_at_once
+
+DTYPES = {"values": (torch.float32, "F32"), "indices": (torch.int32, "I32"), "offsets": (torch.int64, "I64")}
+
+
+@torch.no_grad()
+def encode_file(sae, data, out, progress=True):
+    """Encode all rows of `data`, in their order, into the file `out`.
+
+    sae       SparseAutoencoder, in eval mode unless the batch rules are to choose over each batch
+    data      data.Activations
+    out       path of the .safetensors file to write; it appears whole or not at all
+    progress  False: no progress bar
+    returns the number of activations that are not 0
+    """
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    device, total = sae.W_dec.device, 0
+    batch = rows_at_once(data.N, sae.config.M, device)
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        parts = {name: Path(folder) / name for name in DTYPES}
+        append(parts["offsets"], torch.zeros(1, dtype=torch.int64))
+        with progress_bar(progress) as bar:
+            task = bar.add_task("", total=data.N)
+            for first in range(0, data.N, batch):
+                rows = data.rows[first : first + batch]
+                found = sae.entries(rows.to(device))
+                append(parts["values"], found.values.to(torch.float32))
+                append(parts["indices"], found.places.indices.to(torch.int32))
+                append(parts["offsets"], found.places.offsets[1:] + total)
+                total += len(found.values)
+                bar.advance(task, len(rows))
+        replace_file(out, lambda path: assemble(path, parts, {"M": str(sae.config.M)}))
+    return total
+
+
+def append(path, tensor):
+    with open(path, "ab") as file:
+        file.write(tensor.cpu().numpy().tobytes())
+
+
+def assemble(path, parts, about):
+    """A .safetensors file from the raw bytes of its tensors, copied piece by piece: none need fit in memory."""
+    header, at = {"__metadata__": about}, 0
+    for name, part in parts.items():
+        dtype, code = DTYPES[name]
+        size = part.stat().st_size
+        header[name] = {"dtype": code, "shape": [size // dtype.itemsize], "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)                         # the data that follows stands on a multiple of 8
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for part in parts.values():
+            with open(part, "rb") as source:
+                shutil.copyfileobj(source, file, 2**20)
+
+
+def progress_bar(shown):
+    return Progress(TextColumn("encoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                    console=Console(stderr=True), disable=not shown)

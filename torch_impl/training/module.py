@@ -1,0 +1,154 @@
+"""`SparseAutoencoder`: the spec's functions as one nn.Module, parameters and running estimates included."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..sae import sparse_autoencoder
+from ..sae.autoencoder import decode, encode
+from ..sae import BATCH_RULES
+from ..sae.initialization import initial_parameters
+
+HALF = (torch.float16, torch.bfloat16)
+
+
+class Output(NamedTuple):
+    """What `SparseAutoencoder.forward` returns. B: any number of leading dimensions of x."""
+
+    pre: Tensor
+    """(B, M) pre-activations"""
+    acts: Tensor
+    """(B, M) activations; few of them are not zero"""
+    recon: Tensor
+    """(B, D) the reconstruction by all latents"""
+    recons: Tensor
+    """(G, B, D) the reconstruction by each Matryoshka prefix; the last is recon, G = 1 without prefixes"""
+
+
+class SparseAutoencoder(nn.Module):
+    """A sparse autoencoder.
+
+    Parameters (the keys of `state_dict` are the spec's names)
+        W_dec (M, D)   b_dec (D,)   b_enc (M,)      always
+        W_enc (M, D)                                untied only
+        log_threshold (M,)                          jumprelu only
+        r_mag (M,)   b_mag (M,)                     gated only
+
+    Running estimates (buffers, which a Trainer keeps up to date)
+        tokens_since_fired (M,) int64               samples since each latent last fired
+        frequency_mean (M,)   frequency_batches     the running firing frequency, see frequency.running_mean
+        price (M,)                                  what one firing costs the next batch; 1 unless priced
+        threshold   threshold_seen                  batch rules: what stands in for the batch at inference
+
+    `.to(torch.bfloat16)` and `.half()` cast the parameters only: in half precision the estimates would stop
+    moving.
+
+    In train mode the batch rules (batch_topk, batch_budget_topk) choose over the batch; in eval mode each
+    sample is encoded on its own, by the running threshold.
+    """
+
+    W_dec: nn.Parameter
+    b_dec: nn.Parameter
+    b_enc: nn.Parameter
+
+    def __init__(self, config, seed=0, b_dec=None, dtype=torch.float32, device=None):
+        """
+        config  SAEConfig
+        seed    a number or a CPU torch.Generator; the directions drawn are the same on every device
+        b_dec   (D,)  the data's centre (see `Activations.centre`); 0 unless given
+        dtype   of parameters and estimates: torch.float32 or torch.float64
+        raises  ValueError for a b_dec of the wrong shape or another dtype
+        """
+        super().__init__()
+        if dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype}")
+        self.config = config
+        self.mapping = config.model_dump()                  # what the functions read
+        generator = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
+        b_dec = torch.zeros(config.D) if b_dec is None else b_dec.detach().cpu()
+        if b_dec.shape != (config.D,):
+            raise ValueError(f"b_dec has shape {tuple(b_dec.shape)}, expected {(config.D,)}")
+        normals = torch.randn(config.M, config.D, generator=generator, dtype=torch.float32)
+        for name, tensor in initial_parameters(normals.to(dtype), b_dec.to(dtype), self.mapping).items():
+            self.register_parameter(name, nn.Parameter(tensor))
+        estimates = {
+            "tokens_since_fired": torch.zeros(config.M, dtype=torch.int64),
+            "frequency_mean": torch.zeros(config.M, dtype=dtype),
+            "frequency_batches": torch.zeros((), dtype=torch.int64),
+            "price": torch.ones(config.M, dtype=dtype),
+            "threshold": torch.zeros((), dtype=dtype),
+            "threshold_seen": torch.zeros((), dtype=torch.int64),
+        }
+        for name, tensor in estimates.items():
+            self.register_buffer(name, tensor)
+        self.to(device)
+
+    def encode(self, x, check_inputs=True):
+        """Samples to activations.
+
+        x             (B, D); taken in the parameters' type
+        check_inputs  False: leave out the checks that make a GPU wait (finite numbers, an observed threshold)
+        returns acts (B, M)
+        raises  ValueError that names the argument
+        """
+        return self._encode(x, check_inputs)[1]
+
+    def encode_sparse(self, x, check_inputs=True):
+        """Samples to the activations that are not 0, with no dense (B, M) beyond a chunk of samples.
+
+        x             as for `encode`, and so are the errors
+        returns values (B, K), indices (B, K) int64: the latents that are on in each sample; K is the largest
+                number of them in a sample, and a sample with fewer fills up with value 0 at latent 0.
+                Scattered into zeros (adding, for the fill) they are what `encode` returns
+        """
+        return tuple(found.view(*x.shape[:-1], found.shape[1]) for found in self.entries(x, check_inputs).padded())
+
+    def entries(self, x, check_inputs=True):
+        """The same as `entries.Entries`, without fill; B counts all samples of x."""
+        x = x.to(self.W_dec.dtype)
+        _, acts = sparse_autoencoder.encode(x, self.parameters_by_name(), self.mapping, self.price,
+                                            self._inference_threshold(check_inputs), check_inputs)
+        return acts.nonzero()
+
+    def decode(self, acts):
+        """Activations (B, M) to the reconstruction (B, D) by all latents."""
+        return decode(acts, self.parameters_by_name())[-1]
+
+    def forward(self, x, check_inputs=True):
+        """Samples to everything: see `Output`.  Arguments and errors as for `encode`."""
+        pre, acts = self._encode(x, check_inputs)
+        recons = decode(acts, self.parameters_by_name(), self.mapping["prefixes"])
+        return Output(pre, acts, recons[-1], recons)
+
+    def parameters_by_name(self):
+        """{name: parameter}, the `params` of the functions."""
+        return dict(self.named_parameters())
+
+    def extra_repr(self):
+        chosen = self.config.model_dump(exclude_defaults=True)
+        return ", ".join(f"{name}={value}" for name, value in chosen.items())
+
+    def _encode(self, x, check_inputs):
+        _, pre, acts = encode(x.to(self.W_dec.dtype), self.parameters_by_name(), self.mapping, self.price,
+                              self._inference_threshold(check_inputs), check_inputs)
+        return pre, acts
+
+    def _inference_threshold(self, check_inputs):
+        """The running threshold where a batch rule must do without a batch, else None."""
+        if self.training or self.config.activation not in BATCH_RULES:
+            return None
+        if check_inputs and not self.threshold_seen:
+            raise ValueError(f"threshold was never observed; {self.config.activation} must be trained before "
+                             "it encodes in eval mode (in train mode it chooses over the batch)")
+        return self.threshold
+
+    def _apply(self, fn, recurse=True):
+        """Every cast and move of a module passes through here; estimates move, but are not cast to half."""
+        estimates = {id(buffer) for buffer in self.buffers()}
+
+        def careful(tensor):
+            result = fn(tensor)
+            return tensor.to(result.device) if id(tensor) in estimates and result.dtype in HALF else result
+
+        return super()._apply(careful, recurse)
