@@ -38,7 +38,7 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
     from . import absorption_report
     from ..training.data import open_activations
     from ..absorption.detector import weighed
-    from ..formats.saelens import load_any
+    from ..formats import load_any
     from .train_command import choose_device, say
 
     sae, source = load_any(run, choose_device(device)), open_activations(data, tensor)
