@@ -19,8 +19,9 @@ from ..kernels import forced
 from ..kernels.precision import widen
 from ..kernels.product import products
 from ..kernels.select import batch_top_products, largest, select, top_products
+from ..kernels.sparse_products import counted_offsets
 from ..sparse.autograd import Buffers, read
-from ..sparse.entries import Entries, Places, apply, counted_offsets
+from ..sparse.entries import Entries, Places, apply
 from . import BATCH_RULES, BUDGET_RULES, CHOOSING_RULES
 from .activations import jumprelu, relu, threshold
 from .autoencoder import ACTIVATIONS
