@@ -9,7 +9,6 @@ from torch import Tensor
 from ..kernels.precision import widen
 from ..sparse.entries import Matrix, apply, sum_by_latent
 
-
 Count = TypeVar("Count", int, Tensor)
 
 

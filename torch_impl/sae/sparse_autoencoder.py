@@ -98,10 +98,10 @@ def choose(centred: Tensor, W: Tensor, params: Mapping[str, Tensor], config: Map
     if name == "topk":
         values, indices, counts = _flat(*top_products(centred, W, params["b_enc"], whole(config["k"], M)))
         return values, Places(indices, counted_offsets(counts), M)
-    if name == "batch_topk" and inference_threshold is None:
-        if of_batch := batch_top_products(centred, W, params["b_enc"], whole(config["k"], M)):
-            values, indices, offsets = of_batch
-            return values, Places(indices, offsets, M)
+    if (name == "batch_topk" and inference_threshold is None
+            and (of_batch := batch_top_products(centred, W, params["b_enc"], whole(config["k"], M)))):
+        values, indices, offsets = of_batch
+        return values, Places(indices, offsets, M)
     density = _density_by(params, price, check_inputs) if name in BUDGET_RULES else None
     chunks = products(centred, W, None if name == "gated" else params["b_enc"])
     if name in BATCH_RULES and inference_threshold is None:

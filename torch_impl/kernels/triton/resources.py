@@ -15,8 +15,9 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from . import decode, gathered_dots, launch as launching, select, weight_gradient
 from ..sparse_products import Transposed
+from . import decode, gathered_dots, select, weight_gradient
+from . import launch as launching
 
 TARGETS = {80: "A100", 90: "H100", 100: "B200"}             # compute capability times 10
 SHARED_LIMIT = {80: 163 * 1024, 90: 227 * 1024, 100: 227 * 1024}    # bytes a program can have
@@ -100,7 +101,7 @@ def source(launch: launching.Launch) -> tuple[ASTSource, str, str, str, str]:
 
 def usage(launch: launching.Launch, target: int) -> Usage:
     """Compile one launch for a target, a key of TARGETS, and read what the machine code uses."""
-    from triton import knobs                                # the older versions that can run the kernels have none
+    from triton import knobs  # the older versions that can run the kernels have none
 
     compiled = triton.compile(source(launch)[0], target=GPUTarget("cuda", target, 32),
                               options={"num_warps": launch.warps})
