@@ -7,7 +7,7 @@ import torch
 from sae_spec.spec_tests.adapters.absorption_operations import operations
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
 from sae_spec.torch_impl.sae import activations, autoencoder, auxiliary, constraints, costs, frequency, gated
-from sae_spec.torch_impl.sae import inference, initialization, objective, selection, sparse_autoencoder, training
+from sae_spec.torch_impl.sae import inference, initialization, linear, objective, selection, sparse_autoencoder, training
 from sae_spec.torch_impl import kernels
 from sae_spec.torch_impl.kernels.precision import widen
 
@@ -93,21 +93,18 @@ def running_threshold(config, i):
 
 
 def forward(config, i, params):
-    """pre, acts, recons: dense, or with SAE_SPEC_KERNELS=torch or interpreter pre and acts as Entries."""
-    given = i["x"], params, config, i.get("price"), i.get("inference_threshold")
-    if kernels.forced() in ("", "dense"):
-        _, pre, acts = autoencoder.encode(*given)
-        return pre, acts, autoencoder.decode(acts, params, config.get("prefixes"))
-    pre, acts = sparse_autoencoder.encode(*given)
-    return pre, acts, sparse_autoencoder.decode(acts, params, config.get("prefixes"))
+    """Batch: dense, or with SAE_SPEC_KERNELS=torch or interpreter pre and acts as Entries."""
+    road = autoencoder if kernels.forced() in ("", "dense") else sparse_autoencoder
+    shared, pre, acts = road.encode(i["x"], params, config, i.get("price"), i.get("inference_threshold"))
+    return autoencoder.Batch(i["x"], shared, pre, acts, linear.decode(acts, params, config.get("prefixes")))
 
 
 def forward_dense(config, i, params):
     """{"pre", "acts", "recons"} as tensors, whichever way they were computed."""
-    pre, acts, recons = forward(config, i, params)
+    _, _, pre, acts, recons = forward(config, i, params)
     if not torch.is_tensor(acts):
         everywhere = {"activation": "abs_topk", "k": len(params["W_dec"])}      # chooses every place
-        pre, _, _ = forward(config | everywhere, i, params)
+        pre = forward(config | everywhere, i, params).pre
         pre, acts = (entries.dense().view(*i["x"].shape[:-1], entries.places.M) for entries in (pre, acts))
         recons = recons.view(len(recons), *i["x"].shape)
     return {"pre": pre, "acts": acts, "recons": recons}
@@ -149,9 +146,8 @@ def cost_backward(config, i):
 
 def run_objective(config, i):
     learned = leaves(i, PARAMETERS)
-    params, dead = params_of(i), i["dead"] != 0
-    pre, acts, recons = forward(config, i, params)
-    terms = objective.objective(i["x"], params, config, pre, acts, recons, i["price"], dead, config.get("warmth", 1.0))
+    params, given = params_of(i), objective.Given(i["price"], i["dead"] != 0, config.get("warmth", 1.0))
+    terms = objective.objective(forward(config, i, params), params, config, given)
     return terms | gradients([terms["total"]], [torch.ones_like(terms["total"])], learned)
 
 
@@ -163,7 +159,7 @@ def train(config, i):
     params = {name: widen(tensor) for name, tensor in params_of(i).items()}
     dtype = params["W_dec"].dtype
     sae = SparseAutoencoder(SAEConfig(D=D, M=M, **of_sae | {"tied": "W_enc" not in params}), dtype=dtype, device=DEVICE)
-    autoencoder.check(i["batches"], params)
+    linear.check(i["batches"], params)
     with torch.no_grad():
         for name, param in sae.named_parameters():
             param.copy_(params[name])
@@ -198,7 +194,7 @@ RUN = {
     "batch_topk_inference": lambda c, i: {"acts": inference.batch_topk_inference(i["pre"], i["threshold"])},
     "budget_thresholds": lambda c, i: {"theta": inference.budget_thresholds(i["tau"], i["price"], i["dec_norm"])},
     "encode": encode,
-    "decode": lambda c, i: {"recons": autoencoder.decode(i["acts"], i, c.get("prefixes"))},
+    "decode": lambda c, i: {"recons": linear.decode(i["acts"], i, c.get("prefixes"))},
     "backward": backward,
     "firing_counts": lambda c, i: {"counts": frequency.firing_counts(i["acts"])},
     "frequency": lambda c, i: {"frequency": frequency.frequency(i["counts"], float(i["samples"]))},
