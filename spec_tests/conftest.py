@@ -160,10 +160,10 @@ def failed(report, item, error, argument, dtype):
 
 def replay_file(item, argument, dtype):
     """The smallest failing example as golden cases, with what the reference says of each call."""
+    from sae_spec.spec_tests.adapters import reference_numpy
     from sae_spec.spec_tests.core.replay import replay_document
 
-    calls = item.funcargs["adapter"].calls
-    document = replay_document(item.originalname, clauses_of(item), calls)
+    document = replay_document(item.originalname, clauses_of(item), item.funcargs["adapter"].calls, reference_numpy)
     if not document["cases"]:
         return command(argument, dtype, "--clause", clauses_of(item)[0])
     folder = item.config.getoption("--failures")
