@@ -54,11 +54,10 @@ def decode(on, config, acts, **params):
                    "[d_pre]": "(B, M)", "[d_acts]": "(B, M)", "[d_recons]": "(G, B, D)"},
                {"d_x": "(B, D)"} | GRADS, WRONG_PREFIXES)
 def backward(on, config, x, price=None, d_pre=None, d_acts=None, d_recons=None, **params):
-    shared, pre, acts = on.autoencoder.encode(x, params, config, price)
-    recons = on.autoencoder.decode(acts, params, config.get("prefixes"))
+    batch = on.autoencoder.forward(x, params, config, price)
     wanted = (np.zeros_like(output) if cotangent is None else cotangent
-              for output, cotangent in ((pre, d_pre), (acts, d_acts), (recons, d_recons)))
-    grads = on.autoencoder.backward(x, params, config, shared, pre, acts, *wanted)
+              for output, cotangent in ((batch.pre, d_pre), (batch.acts, d_acts), (batch.recons, d_recons)))
+    grads = on.autoencoder.backward(*wanted, batch, params, config)
     return {f"d_{name}": grad for name, grad in grads.items()}
 
 

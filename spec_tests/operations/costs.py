@@ -102,11 +102,10 @@ WRONG_FACTORS = {f"{term}_coefficient": values("negative or not finite" + ("; l0
                 {"x": "(B, D)"} | PARAMS | {"price": "(M,)  at least 1", "dead": "(M,)  1 for dead latents, else 0"},
                 TERMS | GRADS, WRONG_X | WRONG_PARAMS | WRONG_FACTORS | EMPTY)
 def objective(on, config, x, price, dead, **params):
-    dead, warmth = dead != 0, config.get("warmth", 1.0)
-    shared, pre, acts = on.autoencoder.encode(x, params, config, price)
-    recons = on.autoencoder.decode(acts, params, config.get("prefixes"))
-    terms = on.objective.objective(x, params, config, pre, acts, recons, price, dead, warmth)
-    grads = on.objective.objective_backward(x, params, config, shared, pre, acts, recons, price, dead, warmth)
+    batch = on.autoencoder.forward(x, params, config, price)
+    given = on.objective.Given(price, dead != 0, config.get("warmth", 1.0))
+    terms = on.objective.objective(batch, params, config, given)
+    grads = on.objective.objective_backward(batch, params, config, given)
     return terms | {f"d_{name}": grad for name, grad in grads.items()}
 
 

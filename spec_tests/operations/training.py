@@ -32,7 +32,14 @@ def train(on, config, batches, **params):
     for x in batches:
         state, terms = on.training.training_step(state, x, config)
         totals.append(terms["total"])
-    return state.params | {"total": on.arrays.array(totals)} | {name: getattr(state, name) for name in COUNTERS}
+    return state.params | {"total": on.arrays.array(totals)} | counters(state)
+
+
+def counters(state):
+    """What a State of the reference has counted and averaged, by the names of the outputs."""
+    return {"tokens_since_fired": state.tokens_since_fired,
+            "frequency_mean": state.frequency.mean, "frequency_batches": state.frequency.batches,
+            "threshold": state.threshold.mean, "threshold_seen": state.threshold.batches}
 
 
 @train.on("torch_impl")
