@@ -11,27 +11,19 @@ from hypothesis import HealthCheck, Phase, settings
 from sae_spec.spec_tests.core.adapter import DTYPES, Bound, load_adapter
 from sae_spec.spec_tests.core.cases import Failure, command
 from sae_spec.spec_tests.core.known_failures import read_known_failures
+from sae_spec.spec_tests.core.options import EXAMPLES, OPTIONS
 from sae_spec.spec_tests.core.report import print_report, report_document
 from sae_spec.spec_tests.core.tally import TALLY
 
-EXAMPLES = {"quick": 10, "normal": 30, "thorough": 300}
 # What `pytest` runs when nobody says otherwise: both roads, production in every dtype.
 DEFAULT = [("reference_numpy", None), ("torch_impl", None)]
 
 
 def pytest_addoption(parser):
     group = parser.getgroup("sae-spec")
-    group.addoption("--adapter", action="append", help="adapter: one of ours by name, a module, or a .py file")
-    group.addoption("--dtype", action="append", choices=DTYPES, help="only this dtype; may be repeated")
-    group.addoption("--clause", action="append", help="only clauses that match, such as ACT-4 or 'ACT-*'")
-    group.addoption("--case", action="append", help="only this golden case, or the cases of a replay file")
-    group.addoption("--require", action="append", default=[],
-                    help="clauses, comma-separated, that may not be unsupported, such as 'ACT-*,SAE-1'")
-    group.addoption("--report", type=Path, help="write the outcome as JSON to this file")
-    group.addoption("--known-failures", type=Path, help="TOML list of failures that are expected")
-    group.addoption("--failures", type=Path, default=Path("sae-spec-failures"), help="folder for replay files")
-    group.addoption("--effort", choices=EXAMPLES, default=os.environ.get("SAE_SPEC_EFFORT", "normal"),
-                    help="how many examples a property tries: quick 10, normal 30, thorough 300")
+    for option in OPTIONS:
+        if option.pytest is not None:
+            group.addoption(option.name, help=option.meaning, **option.pytest)
 
 
 def pytest_configure(config):

@@ -1,11 +1,11 @@
 """ABS: what weights and a stream of activations show of absorption, and what the truth says. Pairs are [parent, child]."""
 
-from sae_spec.spec_tests.operations.mistakes import shape
+from sae_spec.spec_tests.operations.costs import TIED
+from sae_spec.spec_tests.operations.mistakes import altered
 from sae_spec.spec_tests.operations.record import Area
 
 ABS = Area("ABS", "Absorption")
 
-TIED = {"[tied]": "true: W_dec encodes too, and there is no W_enc (false)"}
 WEIGHTS = {"[W_enc]": "(M, D)  untied only", "W_dec": "(M, D)"}
 CUTS = {"[cuts]": "rows after which the stream is cut; the pieces are observed apart and merged (none)",
         "[times]": "how often the stream is repeated (1)"}
@@ -20,7 +20,7 @@ EVIDENCE = ("silent", "low", "level", "level_low", "returned", "disturbed", "car
                               "full_cos, full_share, silent (the code's where absent)"},
                {"x": "(B, D)", "acts": "(B, M)", "W_dec": "(M, D)", "probe": "(D,)  the feature's direction",
                 "main": "(M,)  1 for the feature's main latents, else 0"},
-               {"fraction": "(B,)", "full": "(B,)"}, {"probe": shape("zero", lambda probe: 0 * probe)})
+               {"fraction": "(B,)", "full": "(B,)"}, {"probe": altered("zero", lambda probe: 0 * probe)})
 def saebench(on, config, x, acts, W_dec, probe, main):
     named = config["thresholds"]
     presets = {"code": on.saebench.CODE, "paper": on.saebench.PAPER}

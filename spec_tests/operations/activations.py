@@ -89,7 +89,7 @@ def threshold(on, config, log_threshold):
     return {"theta": on.activations.threshold(log_threshold)}
 
 
-@ACT.operation("the gradient of that parameter", inputs={"log_threshold": "(M,)", "d_theta": "(M,)"},
+@ACT.operation("the gradient by log_threshold", inputs={"log_threshold": "(M,)", "d_theta": "(M,)"},
                outputs={"d_log_threshold": "(M,)"})
 def threshold_backward(on, config, log_threshold, d_theta):
     return {"d_log_threshold": on.activations.threshold_backward(d_theta, log_threshold)}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sae_spec.spec_tests.operations.autograd import gradients, leaves
-from sae_spec.spec_tests.operations.mistakes import not_finite, shape, values
+from sae_spec.spec_tests.operations.mistakes import altered, no_count_of_latents, not_finite, values
 from sae_spec.spec_tests.operations.record import Area
 
 SAE = Area("SAE", "Autoencoders")
@@ -11,7 +11,7 @@ SAE = Area("SAE", "Autoencoders")
 CONFIG = {
     "activation": "relu | topk | batch_topk | abs_topk | jumprelu | gated | budget_topk | batch_budget_topk",
     "[k]": "how many latents may be on, a whole number from 1 to M; of the budget rules the budget of a sample",
-    "[bandwidth]": "jumprelu: width of the window about a threshold, above 0",
+    "[bandwidth]": "width of the window about a threshold, above 0",
     "[subtract_b_dec]": "false: the encoder leaves b_dec out (true)",
     "[prefixes]": "Matryoshka: whole numbers that increase up to M ([M])",
 }
@@ -20,9 +20,9 @@ PARAMS = {"W_dec": "(M, D)", "b_enc": "(M,)", "b_dec": "(D,)", "[W_enc]": "(M, D
 PRICE = {"[price]": "(M,)  the budget rules: at least 1"}
 GRADS = {"d_" + name if name[0] != "[" else f"[d_{name[1:]}": text for name, text in PARAMS.items()}
 # What every operation that is given parameters refuses: wrong shapes, and numbers that are not finite.
-WRONG_PARAMS = {name: (not_finite(), shape("a wrong shape", lambda array: array[..., np.newaxis]))
+WRONG_PARAMS = {name: [not_finite(), altered("of the wrong shape", lambda array: array[..., np.newaxis])]
                 for name in ("W_dec", "b_enc", "b_dec", "W_enc", "log_threshold", "r_mag", "b_mag")}
-WRONG_X = {"x": (not_finite(), shape("not (B, D)", lambda x: np.concatenate([x, x], -1)))}
+WRONG_X = {"x": [not_finite(), altered("of the wrong shape", lambda x: np.concatenate([x, x], -1))]}
 WRONG_PREFIXES = {"prefixes": values("not whole numbers that increase from at least 1 to M",
                                      [], [0], [1, 1], [1.5], [10**6])}
 
@@ -30,7 +30,7 @@ WRONG_PREFIXES = {"prefixes": values("not whole numbers that increase from at le
 @SAE.operation("samples to pre-activations and activations",
                CONFIG, {"x": "(B, D)"} | PARAMS | PRICE | {
                    "[inference_threshold]": "state ()  the running estimate: batch rules then choose sample by sample"},
-               {"pre": "(B, M)", "acts": "(B, M)"}, WRONG_X | WRONG_PARAMS)
+               {"pre": "(B, M)", "acts": "(B, M)"}, WRONG_X | WRONG_PARAMS | {"k": no_count_of_latents()})
 def encode(on, config, x, price=None, inference_threshold=None, **params):
     _, pre, acts = on.autoencoder.encode(x, params, config, price, inference_threshold)
     return {"pre": pre, "acts": acts}

@@ -1,4 +1,7 @@
-"""Mistakes of a caller, as a record names them: how they are described, and wrong calls made of a right one."""
+"""Mistakes of a caller, as a record names them: how they are described, and wrong calls made of a right one.
+
+Each function here returns a Wrong; its `calls` returns none where the right call does not hold the argument at all.
+"""
 
 import numpy as np
 
@@ -10,25 +13,13 @@ def values(how, *wrong, of=None):
 
     of  its name, where the error says another word
     """
-    def calls(name, signature, config, inputs):
-        name = of or name
-        for value in wrong:
-            if name in signature.inputs:
-                yield config, inputs | {name: np.asarray(value, dtype=float)}
-            else:
-                yield config | {name: value}, inputs
+    def calls(argument, signature, config, inputs):
+        name = of or argument
+        if name in signature.inputs:
+            return [(config, inputs | {name: np.asarray(value, dtype=float)}) for value in wrong]
+        return [(config | {name: value}, inputs) for value in wrong if name in config]
 
     return Wrong(how, calls)
-
-
-def no_count_of_latents():
-    """k, a key of the configuration, is no whole number from 1 to M."""
-    def calls(name, signature, config, inputs):
-        M = inputs["pre"].shape[-1]
-        for value in (0, -1, 1.5, M + 1):
-            yield config | {name: value}, inputs
-
-    return Wrong("not a whole number from 1 to M", calls)
 
 
 def number(how, *wrong, of=None):
@@ -36,35 +27,43 @@ def number(how, *wrong, of=None):
 
     of  its name, where the error says another word
     """
-    def calls(name, signature, config, inputs):
-        name = of or name
-        for value in wrong:
-            array = np.array(inputs[name], dtype=float)
-            array.flat[-1] = value
-            yield config, inputs | {name: array}
+    def with_last(array, value):
+        array.flat[-1] = value
+        return array
 
-    return Wrong(how, calls)
+    return altered(how, *(lambda array, value=value: with_last(array, value) for value in wrong), of=of)
 
 
-def shape(how, *changes):
-    """The argument, an array, has been changed by one of these functions."""
-    def calls(name, signature, config, inputs):
-        for change in changes:
-            yield config, inputs | {name: change(np.array(inputs[name]))}
+def not_finite(of=None):
+    """One number of the argument is NaN or infinite; `of` as for `number`."""
+    return number("not finite", np.nan, np.inf, -np.inf, of=of)
+
+
+def altered(how, *changes, of=None):
+    """The argument, an array, has been changed by one of these functions; `of` as for `number`."""
+    def calls(argument, signature, config, inputs):
+        name = of or argument
+        if name not in inputs or not inputs[name].size:
+            return []
+        return [(config, inputs | {name: change(inputs[name].copy())}) for change in changes]
 
     return Wrong(how, calls)
 
 
 def no_samples():
     """Every input that has a batch dimension has none of it."""
-    def calls(name, signature, config, inputs):
-        dimensions = {input: tensor.shape.strip("()").split(", ") for input, tensor in signature.inputs.items()}
-        yield config, {input: array.take([], dimensions[input].index("B")) if "B" in dimensions[input] else array
-                       for input, array in inputs.items()}
+    def calls(argument, signature, config, inputs):
+        dimensions = {name: tensor.shape.strip("()").split(", ") for name, tensor in signature.inputs.items()}
+        return [(config, {name: array.take([], dimensions[name].index("B")) if "B" in dimensions[name] else array
+                          for name, array in inputs.items()})]
 
     return Wrong("no samples", calls)
 
 
-def not_finite(of=None):
-    """One number of the argument is NaN or infinite; `of` as for `number`."""
-    return number("a number that is not finite", np.nan, np.inf, -np.inf, of=of)
+def no_count_of_latents():
+    """k, a key of the configuration, is no whole number from 1 to M."""
+    def calls(argument, signature, config, inputs):
+        M = inputs["pre"].shape[-1] if "pre" in inputs else len(inputs["W_dec"])
+        return [(config | {argument: k}, inputs) for k in (0, -1, 1.5, M + 1) if argument in config]
+
+    return Wrong("not a whole number from 1 to M", calls)

@@ -50,7 +50,7 @@ class Wrong(NamedTuple):
     """A mistake of the caller's, and how to make it: from a right call to wrong ones."""
 
     how: str             # "below 2"
-    calls: Callable      # (argument's name, signature, config, inputs) -> [(config, inputs)]
+    calls: Callable      # (the word the error must hold, signature, config, inputs) -> [(config, inputs)]
 
 
 class Signature(NamedTuple):
@@ -59,7 +59,7 @@ class Signature(NamedTuple):
     config: dict         # {name: Key}
     inputs: dict         # {name: Tensor}
     outputs: dict        # {name: Tensor}
-    refused: dict        # {name that the error must hold: Wrong or a tuple of them}
+    refused: dict        # {word that the error must hold, the argument's name: Wrong or a list of them}
 
 
 class Operation:
@@ -104,7 +104,7 @@ class Area:
         """Declare an operation; decorates the function that computes it, whose name it has.
 
         config, inputs, outputs   {name: text}, see Key and Tensor
-        refused                   {argument: Wrong, or a tuple of them}
+        refused                   {argument: Wrong, or a list of them}, see mistakes.py
         turns_on, variants        a key of the configuration, and {"value | value": signature(…)} where they differ
         """
         signatures = variants or {"": signature(config, inputs, outputs, refused)}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sae_spec.spec_tests.operations.mistakes import shape
+from sae_spec.spec_tests.operations.mistakes import altered
 from sae_spec.spec_tests.operations.record import Area
 
 META = Area("META", "Meta-SAEs")
@@ -20,7 +20,7 @@ def meta_samples(on, config, W_dec, alive):
 
 @META.operation("how much of the samples' variance a reconstruction explains",
                 inputs={"x": "(B, D)", "recon": "(B, D)"}, outputs={"explained": "()"},
-                refused={"x": shape("without variance", np.zeros_like)})
+                refused={"x": altered("without variance", np.zeros_like)})
 def variance_explained(on, config, x, recon):
     return {"explained": on.meta_sae.variance_explained(x, recon)}
 

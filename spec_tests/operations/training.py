@@ -1,8 +1,8 @@
 """TRAIN: the stages of a step, and whole steps."""
 
 from sae_spec.spec_tests.operations.autoencoder import CONFIG, PARAMS, WRONG_PARAMS
-from sae_spec.spec_tests.operations.costs import OF_TERMS
-from sae_spec.spec_tests.operations.mistakes import not_finite, shape, values
+from sae_spec.spec_tests.operations.costs import OF_TERMS, TIED
+from sae_spec.spec_tests.operations.mistakes import altered, not_finite, values
 from sae_spec.spec_tests.operations.record import Area
 
 TRAIN = Area("TRAIN", "Training")
@@ -104,7 +104,7 @@ def count_tokens(on, config, tokens_since_fired, acts):
 
 
 @TRAIN.operation("the parameters before the first step",
-                 {"activation": CONFIG["activation"], "tied": "true: there is no W_enc",
+                 {"activation": CONFIG["activation"], "tied": TIED["[tied]"],
                   "[initial_threshold]": "jumprelu: theta at the start, above 0"},
                  {"normals": "(M, D)  draws from the standard normal distribution", "b_dec": "(D,)  the data's centre"},
                  PARAMS, {"initial_threshold": values("0 or negative", 0, -0.5)})
@@ -113,6 +113,6 @@ def initial_parameters(on, config, normals, b_dec):
 
 
 @TRAIN.operation("a centre of the data that outliers hardly move", inputs={"data": "(B, D)"}, outputs={"centre": "(D,)"},
-                 refused={"data": shape("no samples", lambda data: data[:0])})
+                 refused={"data": altered("no samples", lambda data: data[:0])})
 def geometric_median(on, config, data):
     return {"centre": on.initialization.geometric_median(data)}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sae_spec.spec_tests.operations.mistakes import shape, values
+from sae_spec.spec_tests.operations.mistakes import altered, values
 from sae_spec.spec_tests.operations.record import Area
 
 TOY = Area("TOY", "Toy worlds")
@@ -60,6 +60,6 @@ def toy_cofiring(on, config, **world):
 @TOY.operation("unit vectors, every two of them at one cosine", {"rho": "the cosine, at least 0 and below 1"},
                {"normals": f"(F, D)  {NORMALS}, F <= D"}, {"directions": "(F, D)"},
                {"rho": values("negative, or 1 and above", -0.25, 1),
-                "normals": shape("more rows than columns", lambda normals: np.vstack([normals] * 4))})
+                "normals": altered("more rows than columns", lambda normals: np.vstack([normals] * 4))})
 def directions_with_cosine(on, config, normals):
     return {"directions": on.toy_models.directions_with_cosine(normals, config["rho"])}

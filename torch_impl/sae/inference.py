@@ -35,8 +35,10 @@ def batch_topk_inference(pre, threshold, check_inputs=True):
 
     Clauses: ACT-23.
     """
+    if check_inputs:
+        refuse(threshold < 0, f"threshold must not be negative, got {threshold}")
     theta = torch.as_tensor(threshold, dtype=widen(pre).dtype, device=pre.device)
-    return jumprelu(pre, theta.expand(pre.shape[-1]), check_inputs=check_inputs)
+    return jumprelu(pre, theta.expand(pre.shape[-1]), check_inputs=False)
 
 
 def budget_thresholds(tau, price, dec_norm, check_inputs=True):
