@@ -32,7 +32,8 @@ def part(name, lines):
 def tensors(declared):
     """Tensors as lines: those that names and shapes explain together, each of the others by itself."""
     plain = [str(tensor) for tensor in declared if not (tensor.meaning or tensor.state)]
-    explained = [f"{tensor}  {tensor.meaning}{'  (state)' * tensor.state}" for tensor in declared if tensor.meaning or tensor.state]
+    explained = ["  ".join(filter(None, (str(tensor), tensor.meaning, "(state)" * tensor.state)))
+                 for tensor in declared if tensor.meaning or tensor.state]
     return ([", ".join(plain)] if plain else []) + explained
 
 

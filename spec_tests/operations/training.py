@@ -7,9 +7,10 @@ from sae_spec.spec_tests.operations.record import Area
 
 TRAIN = Area("TRAIN", "Training")
 
-SCHEDULE = {"steps": "how many steps a run has", "learning_rate": "the full rate",
-            "warmup_steps": "over how many steps the rate rises", "decay_steps": "over how many last steps it falls"}
-WARMTH = {"sparsity_warmup_steps": "over how many steps l1, l0 and tanh rise"}
+SCHEDULE = {"steps": "how many steps a run has", "learning_rate": "the learning rate, where it neither rises nor falls",
+            "warmup_steps": "over how many steps the learning rate rises at the start; 0 for none",
+            "decay_steps": "over how many steps the learning rate falls at the end; 0 for none"}
+WARMTH = {"sparsity_warmup_steps": "over how many steps the factor on l1, l0 and tanh rises at the start; 0 for none"}
 STEP = {"step": "the number of the step, from 0"}
 OF_TRAINING = SCHEDULE | WARMTH | {
     "max_grad_norm": "the largest joint norm of the gradients; null: they are not clipped",

@@ -57,7 +57,7 @@ def toy_cofiring(on, config, **world):
     return {"cofiring": on.toy_models.expected_cofiring(world_of(on, **world))}
 
 
-@TOY.operation("unit vectors, every two of them at one cosine", {"rho": "the cosine, at least 0 and below 1"},
+@TOY.operation("unit vectors, every two of them at one cosine", {"rho": "the cosine of every two directions, at least 0 and below 1"},
                {"normals": f"(F, D)  {NORMALS}, F <= D"}, {"directions": "(F, D)"},
                {"rho": values("negative, or 1 and above", -0.25, 1),
                 "normals": altered("more rows than columns", lambda normals: np.vstack([normals] * 4))})
