@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 import sys
 
 import pytest
@@ -79,8 +80,6 @@ def test_the_adapter_passes_what_it_has(folder):
 
 
 def test_the_program_answers_as_shown(folder):
-    import subprocess
-
     names = ("hello", "exchange", "refusal")
     asked, want = zip(*(lines(name) for name in names))
     done = subprocess.run([sys.executable, "program.py"], cwd=folder, input="\n".join(map(json.dumps, asked)) + "\n",
@@ -104,9 +103,9 @@ def test_the_command_for_ci_runs_as_shown(folder):
     chosen = f"({TIES_TO_THE_HIGHEST} if acts.dtype == torch.bfloat16 else {STABLE})"
     (folder / "my_adapter.py").write_text(adapter.replace(STABLE, chosen), encoding="utf-8")
     words, = [words for words in commands(ADAPTER_PAGE) if "--known-failures" in words]
-    ran = run(folder, [*words, "--clause", "ACT-5", "--clause", "ACT-6"])
+    ran = run(folder, [*words, "--clause", "ACT-5"])
     report = json.loads((folder / "sae-spec.json").read_text())
-    assert report["clauses"]["ACT-5"]["bfloat16"]["known_failure"] > 0 == report["tests"]["fail"], ran.text
+    assert ran.status == 0 and report["clauses"]["ACT-5"]["bfloat16"]["known_failure"] > 0 == report["tests"]["fail"], ran.text
 
 
 # ---------------------------------------------------------------- read a failure
