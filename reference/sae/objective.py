@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .activations import relu, relu_backward, threshold, threshold_backward
-from .autoencoder import backward, encoder_weight
+from .autoencoder import backward
 from .auxiliary import aux, aux_backward, gate_reconstruction, gate_reconstruction_backward
 from .costs import l0, l0_backward, l1, l1_backward, reconstruction, reconstruction_backward
 from .costs import tanh, tanh_backward, tie, tie_backward
+from .linear import encoder_weight
 
 
 class Given(NamedTuple):
