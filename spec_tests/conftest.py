@@ -86,17 +86,17 @@ def clauses_of(item):
 
 def pytest_collection_modifyitems(config, items):
     patterns, names = config.getoption("--clause"), config.getoption("--case")
-    kept = []
+    selected = []
     for item in items:
         if patterns and not any(fnmatch.fnmatch(id, pattern) for id in clauses_of(item) for pattern in patterns):
             continue
         case = getattr(item, "callspec", None) and item.callspec.params.get("case")
         if names and not (case and (case.id in names or any(name.endswith(".json") for name in names))):
             continue
-        kept.append(item)
-    if len(kept) < len(items):
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
-        items[:] = kept
+        selected.append(item)
+    if len(selected) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(selected)])
+        items[:] = selected
 
 
 # ---------------------------------------------------------------- the four outcomes

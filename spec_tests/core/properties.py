@@ -18,7 +18,7 @@ from sae_spec.spec_tests.core.cases import Failure, write_tensor
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.tally import TALLY
 
-SPEC_TESTS = Path(__file__).parents[1]
+SPEC_TESTS = Path(__file__).resolve().parents[1]
 PROPERTIES = defaultdict(dict)          # clause id -> {(module, name): test}; read by test_the_suite.py
 
 
@@ -80,7 +80,7 @@ def _counted(ids, inner):
 def _story(ids, test, adapter, error):
     known = clauses()
     parts = [f"{id}  {known[id].sentence}\n      {known[id].where}" for id in ids]
-    file = Path(inspect.getsourcefile(inspect.unwrap(test))).relative_to(SPEC_TESTS.parent).as_posix()
+    file = Path(inspect.getsourcefile(inspect.unwrap(test))).resolve().relative_to(SPEC_TESTS.parent).as_posix()
     parts.append(f"  property {test.__name__} ({file})   adapter {adapter.name} {adapter.module.VERSION}   {adapter.dtype}")
     text = str(error) if isinstance(error, AssertionError) and str(error) else f"{type(error).__name__}: {error}"
     parts += [f"  {line}" for line in text.splitlines()]

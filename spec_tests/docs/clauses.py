@@ -6,9 +6,7 @@ from sae_spec.spec_tests.core.cases import golden_cases
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.docs.markdown import cell, table
 from sae_spec.spec_tests.mutants import all_mutants
-
-TITLES = {"ACT": "Activations", "SAE": "Autoencoders", "FREQ": "Frequencies and prices", "COST": "Costs", "TRAIN": "Training",
-          "TOY": "Toy worlds", "ABS": "Absorption", "META": "Meta-SAEs", "THEORY": "Closed forms"}
+from sae_spec.spec_tests.operations import AREAS
 
 HEAD = """\
 # Clauses
@@ -27,8 +25,8 @@ def text():
     cases = Counter(id for case in golden_cases() for id in case.clauses)
     mutants = Counter(mutant.clause for mutant in all_mutants())
     parts = [HEAD]
-    for area, title in TITLES.items():
+    for area in AREAS:
         rows = [[f"[{id}]({clause.file}#L{clause.line})", cell(clause.sentence), str(cases[id]), str(mutants[id])]
-                for id, clause in clauses().items() if clause.area == area]
-        parts.append(f"## {area}: {title}\n\n" + table(["clause", "it says", "golden cases", "mutants"], rows) + "\n")
+                for id, clause in clauses().items() if clause.area == area.id]
+        parts.append(f"## {area.id}: {area.title}\n\n" + table(["clause", "it says", "golden cases", "mutants"], rows) + "\n")
     return "\n".join(parts)
