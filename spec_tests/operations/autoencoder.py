@@ -46,7 +46,7 @@ def encode_either_way(on, config, x, price=None, inference_threshold=None, **par
                {"[prefixes]": CONFIG["[prefixes]"]}, {"acts": "(B, M)", "W_dec": "(M, D)", "b_dec": "(D,)"},
                {"recons": "(G, B, D)"}, WRONG_PREFIXES)
 def decode(on, config, acts, **params):
-    return {"recons": on.autoencoder.decode(acts, params, config.get("prefixes"))}
+    return {"recons": on.linear.decode(acts, params, config.get("prefixes"))}
 
 
 @SAE.operation("the gradient of encode and decode together, from the cotangents given; one that is absent is zero",
@@ -74,20 +74,18 @@ def backward_by_autograd(on, config, price=None, d_pre=None, d_acts=None, d_reco
 # ---------------------------------------------------------------- production's two ways
 
 def forward(on, config, x, params, price=None, inference_threshold=None):
-    """pre, acts, recons: dense, or with SAE_SPEC_KERNELS=torch or interpreter pre and acts as Entries."""
-    way = on.autoencoder
-    if on.package.kernels.forced() not in ("", "dense"):
-        way = on.sparse_autoencoder
-    *_, pre, acts = way.encode(x, params, config, price, inference_threshold)
-    return pre, acts, way.decode(acts, params, config.get("prefixes"))
+    """Batch: dense, or with SAE_SPEC_KERNELS=torch or interpreter shared, pre and acts as Entries."""
+    dense = on.package.kernels.forced() in ("", "dense")
+    encoded = (on.autoencoder if dense else on.sparse_autoencoder).encode(x, params, config, price, inference_threshold)
+    return on.autoencoder.Batch(x, *encoded, on.linear.decode(encoded[-1], params, config.get("prefixes")))
 
 
 def dense_forward(on, config, x, params, price=None, inference_threshold=None):
     """{"pre", "acts", "recons"} as tensors, whichever way they were computed."""
-    pre, acts, recons = forward(on, config, x, params, price, inference_threshold)
+    _, _, pre, acts, recons = forward(on, config, x, params, price, inference_threshold)
     if not on.arrays.is_tensor(acts):
         everywhere = {"activation": "abs_topk", "k": len(params["W_dec"])}      # chooses every place
-        pre, _, _ = forward(on, config | everywhere, x, params, price, inference_threshold)
+        pre = forward(on, config | everywhere, x, params, price, inference_threshold).pre
         pre, acts = (entries.dense().view(*x.shape[:-1], entries.places.M) for entries in (pre, acts))
         recons = recons.view(len(recons), *x.shape)
     return {"pre": pre, "acts": acts, "recons": recons}

@@ -111,7 +111,6 @@ def objective(on, config, x, price, dead, **params):
 
 @objective.on("torch_impl")
 def objective_by_autograd(on, config, x, price, dead, **params):
-    params = leaves(params, params)
-    pre, acts, recons = forward(on, config, x, params, price)
-    terms = on.objective.objective(x, params, config, pre, acts, recons, price, dead != 0, config.get("warmth", 1.0))
+    params, given = leaves(params, params), on.objective.Given(price, dead != 0, config.get("warmth", 1.0))
+    terms = on.objective.objective(forward(on, config, x, params, price), params, config, given)
     return terms | gradients(on, [terms["total"]], [on.arrays.ones_like(terms["total"])], params)

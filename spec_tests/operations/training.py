@@ -48,7 +48,7 @@ def train_by_trainer(on, config, batches, **params):
     """Half precision: inputs are rounded to it, parameters and moments live in float32."""
     torch, public = on.arrays, on.package
     params = {name: public.kernels.precision.widen(tensor) for name, tensor in params.items()}
-    on.autoencoder.check(batches, params)
+    on.linear.check(batches, params)
     of_sae, of_training = ({key: value for key, value in config.items() if key in settings.model_fields}
                            for settings in (public.SAEConfig, public.TrainingConfig))
     M, D = params["W_dec"].shape
