@@ -13,12 +13,13 @@ def counts():
     cases = golden_cases()
     by_hand = sum("ByHand" in case.flags for case in cases)
     return (f"{len(clauses())} clauses, {len(cases)} golden cases ({by_hand} typed by hand), {len(all_mutants())} mutants; "
-            f"what {len(projects())} public projects compute is among them.")
+            f"mistakes of {len(mistaken_projects())} public projects among them.")
 
 
-def projects():
-    """The public projects in which a mutant was seen, without their versions."""
-    releases = (release for mutant in all_mutants() if mutant.seen_in
+def mistaken_projects():
+    """The public projects in which a mutant was seen that is a mistake and no convention, without their versions."""
+    mistakes = (mutant for mutant in all_mutants() if mutant.seen_in and not getattr(mutant, "convention", False))
+    releases = (release for mutant in mistakes
                 for release in (mutant.seen_in.split(", ") if isinstance(mutant.seen_in, str) else mutant.seen_in))
     return {release.split()[0] for release in releases}
 
