@@ -53,7 +53,8 @@ def firing_scores(on, config, fires, truth):
 
 
 @ABS.operation("how much rarer the parent's latent fires beside the child",
-               inputs={"fires": "(B,)  1 or 0: the parent's latent", "parent": "(B,)  the feature", "child": "(B,)  the other feature"},
+               inputs={"fires": "(B,)  1 or 0: the parent's latent", "parent": "(B,)  1 or 0: the feature",
+                       "child": "(B,)  1 or 0: the other feature"},
                outputs={"hole": "()"})
 def recall_hole(on, config, fires, parent, child):
     return {"hole": on.ground_truth.recall_hole(fires != 0, parent != 0, child != 0)}
