@@ -17,15 +17,16 @@ def heat_maps(sae, families):
     figure = Figure(figsize=(2.6 * max(2, len(families)), 5), layout="constrained")
     axes = figure.subplots(2, len(families), squeeze=False)
     weights = {"encoder": encoder_weight(params), "decoder": params["W_dec"]}
+    images = []
     for column, family in enumerate(families):
         latents = [family["parent"], *family["children"][:CHILDREN]]
         for row, (word, weight) in enumerate(weights.items()):
             unit = normalize_rows(weight[latents]).float().cpu()
-            image = axes[row, column].imshow((unit @ unit.T).numpy(), cmap="RdBu_r", vmin=-1, vmax=1)
+            images.append(axes[row, column].imshow((unit @ unit.T).numpy(), cmap="RdBu_r", vmin=-1, vmax=1))
             axes[row, column].set_title(f"{word}, parent {latents[0]}", fontsize=8)
             axes[row, column].set_xticks(range(len(latents)), latents, fontsize=6, rotation=90)
             axes[row, column].set_yticks(range(len(latents)), latents, fontsize=6)
-    figure.colorbar(image, ax=axes, label="cosine", shrink=0.6)
+    figure.colorbar(images[-1], ax=axes, label="cosine", shrink=0.6)
     return figure
 
 
