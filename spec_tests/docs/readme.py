@@ -14,7 +14,7 @@ from pathlib import Path
 from sae_spec.spec_tests.core.adapter import OPERATIONS
 from sae_spec.spec_tests.core.cases import golden_cases
 from sae_spec.spec_tests.core.clauses import REFERENCE, clauses
-from sae_spec.spec_tests.mutants import all_mutants
+from sae_spec.spec_tests.mutants import all_mutants, projects
 from sae_spec.spec_tests.docs.measured import bench, cell, claims, zoo
 
 README = REFERENCE.parent / "README.md"
@@ -63,9 +63,9 @@ def counts():
     """The size of the suite in one sentence."""
     cases = golden_cases()
     by_hand = sum("ByHand" in case.flags for case in cases)
-    seen = len({mutant.seen_in for mutant in all_mutants() if mutant.seen_in})
+    seen = len(projects(mistakes_only=True))
     return (f"{len(clauses())} clauses, {len(cases)} golden cases ({by_hand} typed by hand), {len(all_mutants())} mutants; "
-            f"mistakes of {seen} public releases among them.")
+            f"mistakes of {seen} public projects among them.")
 
 
 PARTS = {"clauses": clause_index, "operations": operations, "counts": counts, "bench": bench, "zoo": zoo, "claims": claims}

@@ -14,7 +14,8 @@ def product(right, W_enc, W_dec):
     return (W_enc * W_dec).sum(-1)
 
 
-@mutant("alignment: of the columns", clause="ABS-16", target="patterns.alignment", seen_in="feature-hedging-paper")
+@mutant("alignment: of the columns", clause="ABS-16", target="patterns.alignment",
+        seen_in=("feature-hedging-paper",), where="its docstring says rows")
 def of_columns(right, W_enc, W_dec):
     return (normalize_rows(W_enc.T).T * normalize_rows(W_dec.T).T).sum(-1)
 
@@ -40,7 +41,8 @@ def own_gap(right, W_enc, W_dec):
     return write @ write.T - read @ read.T
 
 
-@mutant("within data: encoders as they are", clause="ABS-18", target="patterns.within_data", seen_in="SAELens 6.54.12")
+@mutant("within data: encoders as they are", clause="ABS-18", target="patterns.within_data",
+        seen_in=("SAELens 6.54.12",), convention=True)
 def as_they_are(right, W_enc, x):
     return W_enc
 
@@ -51,7 +53,7 @@ def centred(right, W_enc, x):
 
 
 @mutant("stream: every activation but 0 is a firing", clause="ABS-19", target="stream.observe",
-        seen_in="SAELens 6.54.12")
+        seen_in=("SAELens 6.54.12",), convention=True)
 def not_zero(right, x, acts, W_dec, b_dec):
     loud = np.where(acts != 0, np.maximum(np.abs(acts), 1e3 * np.abs(x - b_dec).max(initial=0.0)), 0.0)
     return right(x, loud, W_dec, b_dec)
@@ -110,7 +112,7 @@ def conditional(right, stream):
     return right(stream) * (stream.fires / max(stream.samples, 1))[:, np.newaxis]
 
 
-@mutant("phi: always firing is NaN", clause="ABS-23", target="stream.phi", seen_in="MetaSAE")
+@mutant("phi: always firing is NaN", clause="ABS-23", target="stream.phi", seen_in=("MetaSAE",))
 def nan_phi(right, stream):
     constant = stream.fires * (stream.samples - stream.fires) == 0
     return np.where(constant[:, np.newaxis] | constant, np.nan, right(stream))
@@ -122,7 +124,7 @@ def covariance(right, stream):
     return stream.together / max(stream.samples, 1) - np.outer(p, p)
 
 
-@mutant("phi: absolute", clause="ABS-23", target="stream.phi", seen_in="MetaSAE")
+@mutant("phi: absolute", clause="ABS-23", target="stream.phi", seen_in=("MetaSAE",), convention=True)
 def absolute_phi(right, stream):
     return np.abs(right(stream))
 
@@ -131,7 +133,7 @@ def absolute_phi(right, stream):
 
 
 @mutant("match: every feature takes its best latent", clause="ABS-10", target="ground_truth.match",
-        seen_in="SAELens 6.54.12")
+        seen_in=("SAELens 6.54.12",), convention=True)
 def best_each(right, W_dec, directions):
     cosine = np.abs(normalize_rows(directions) @ normalize_rows(W_dec).T)
     return cosine.argmax(-1), cosine.max(-1)

@@ -23,7 +23,7 @@ def leaky(right, pre):
 
 
 @mutant("threshold: the parameter is theta itself", clause="ACT-2", target="activations.threshold",
-        seen_in="SAELens 6.54.12, dictionary_learning")
+        seen_in=("SAELens 6.54.12", "dictionary_learning 0.1.0"), convention=True)
 def raw_parameter(right, log_threshold):
     return log_threshold
 
@@ -39,7 +39,7 @@ def power_of_two(right, log_threshold):
 
 
 @mutant("threshold_backward: factor theta lost", clause="ACT-3", target="activations.threshold_backward",
-        seen_in="BatchTopK script")
+        seen_in=("BatchTopK", "matryoshka_sae"))
 def chain_rule_lost(right, d_theta, log_threshold):
     return d_theta
 
@@ -51,7 +51,8 @@ def chain_rule_upside_down(right, d_theta, log_threshold):
 
 # ---------------------------------------------------------------- jumprelu and the step, forward
 
-@mutant("jumprelu: on at equality", clause="ACT-7", target="activations.jumprelu", seen_in="overcomplete 0.3.0")
+@mutant("jumprelu: on at equality", clause="ACT-7", target="activations.jumprelu",
+        seen_in=("overcomplete 0.3.0",), convention=True)
 def on_at_equality(right, pre, theta):
     return np.where(pre >= theta, pre, 0.0)
 
@@ -62,13 +63,13 @@ def shifted(right, pre, theta):
 
 
 @mutant("jumprelu: a negative threshold lets negative activations pass", clause="ACT-7", target="activations.jumprelu",
-        seen_in="dictionary_learning")
+        seen_in=("dictionary_learning 0.1.0",))
 def jumprelu_unchecked(right, pre, theta):
     return np.where(pre > theta, pre, 0.0)
 
 
 @mutant("jumprelu: compares pre times the decoder's norm", clause="ACT-7", target="autoencoder.activate",
-        seen_in="Language-Model-SAEs")
+        seen_in=("Language-Model-SAEs",), where="sparsity_include_decoder_norm", convention=True)
 def compares_scaled(right, shared, pre, params, config, price=None, inference_threshold=None):
     if config["activation"] != "jumprelu":
         return right(shared, pre, params, config, price, inference_threshold)
@@ -87,7 +88,7 @@ def step_half_at_equality(right, pre, theta):
 
 
 @mutant("step: off at equality where jumprelu is on", clause="ACT-10", target="activations.jumprelu",
-        seen_in="overcomplete 0.3.0")
+        seen_in=("overcomplete 0.3.0",))
 def step_disagrees_with_jumprelu(right, pre, theta):
     return np.where(pre >= theta, pre, 0.0)
 
@@ -99,41 +100,39 @@ def counted(near, cotangent, theta, bandwidth):
     return -(near * cotangent).reshape(-1, len(theta)).sum(0) / bandwidth
 
 
-# What counts as near: the same mistakes are made for jumprelu and for the step.
-WINDOWS = {
-    "closed window": (
-        "overcomplete 0.3.0", lambda pre, theta, bandwidth: abs(pre - theta) <= bandwidth / 2),
-    "window twice as wide": (
-        "", lambda pre, theta, bandwidth: abs(pre - theta) < bandwidth),
-    "window on acts, not pre": (
-        "dictionary_learning", lambda pre, theta, bandwidth: abs(np.where(pre > theta, pre, 0) - theta) < bandwidth / 2),
-    "window on relu(pre)": (
-        "BatchTopK script", lambda pre, theta, bandwidth: abs(np.maximum(pre, 0) - theta) < bandwidth / 2),
-    "window above the threshold only": (
-        "Language-Model-SAEs, Triton path", lambda pre, theta, bandwidth: (pre > theta) & (pre - theta < bandwidth / 2)),
-    "window only where pre > 0": (
-        "Language-Model-SAEs", lambda pre, theta, bandwidth: (pre > 0) & (abs(pre - theta) < bandwidth / 2)),
-}
-
-
-def declare_window(mistake, seen_in, near):
-    @mutant(f"jumprelu: {mistake}", clause="ACT-8", target="activations.jumprelu_backward", seen_in=seen_in)
+def declare_window(mistake, near, *, of_jumprelu=None, of_step=None):
+    """The same mistake in both windows; `of_jumprelu` and `of_step` say which public projects make it there."""
+    @mutant(f"jumprelu: {mistake}", clause="ACT-8", target="activations.jumprelu_backward", **of_jumprelu or {})
     def wrong_jumprelu(right, d_acts, pre, theta, bandwidth):
         d_pre, _ = right(d_acts, pre, theta, bandwidth)
         return d_pre, theta * counted(near(pre, theta, bandwidth), d_acts, theta, bandwidth)
 
-    @mutant(f"step: {mistake}", clause="ACT-11", target="activations.step_backward", seen_in=seen_in)
+    @mutant(f"step: {mistake}", clause="ACT-11", target="activations.step_backward", **of_step or {})
     def wrong_step(right, d_on, pre, theta, bandwidth):
         right(d_on, pre, theta, bandwidth)                  # it refuses what the right one refuses
         return counted(near(pre, theta, bandwidth), d_on, theta, bandwidth)
 
 
-for mistake, (library, near) in WINDOWS.items():
-    declare_window(mistake, library, near)
+closed = {"seen_in": ("overcomplete 0.3.0",), "convention": True}
+after_relu = {"seen_in": ("BatchTopK", "matryoshka_sae")}
+declare_window("closed window", lambda pre, theta, bandwidth: abs(pre - theta) <= bandwidth / 2,
+               of_jumprelu=closed, of_step=closed)
+declare_window("window twice as wide", lambda pre, theta, bandwidth: abs(pre - theta) < bandwidth)
+declare_window("window on acts, not pre",
+               lambda pre, theta, bandwidth: abs(np.where(pre > theta, pre, 0) - theta) < bandwidth / 2,
+               of_step={"seen_in": ("dictionary_learning 0.1.0",)})
+declare_window("window on relu(pre)", lambda pre, theta, bandwidth: abs(np.maximum(pre, 0) - theta) < bandwidth / 2,
+               of_jumprelu=after_relu, of_step=after_relu)
+declare_window("window above the threshold only",
+               lambda pre, theta, bandwidth: (pre > theta) & (pre - theta < bandwidth / 2),
+               of_jumprelu={"seen_in": ("Language-Model-SAEs",), "where": "Triton decode"})
+declare_window("window only where pre > 0",
+               lambda pre, theta, bandwidth: (pre > 0) & (abs(pre - theta) < bandwidth / 2),
+               of_jumprelu={"seen_in": ("Language-Model-SAEs",), "convention": True})
 
 
 @mutant("jumprelu: divided by bandwidth twice", clause="ACT-8", target="activations.jumprelu_backward",
-        seen_in="overcomplete 0.3.0")
+        seen_in=("overcomplete 0.3.0",))
 def jumprelu_bandwidth_twice(right, d_acts, pre, theta, bandwidth):
     d_pre, d_theta = right(d_acts, pre, theta, bandwidth)
     return d_pre, d_theta / bandwidth
@@ -165,7 +164,7 @@ def silent_latent_is_stuck(right, d_acts, pre, theta, bandwidth):
 
 
 @mutant("jumprelu: straight through to pre as well", clause="ACT-9", target="activations.jumprelu_backward",
-        seen_in="SAELens 6.54.12, jumprelu_ste_to_input")
+        seen_in=("SAELens 6.54.12",), where="jumprelu_ste_to_input", convention=True)
 def straight_through_to_pre(right, d_acts, pre, theta, bandwidth):
     d_pre, d_theta = right(d_acts, pre, theta, bandwidth)
     return d_pre + (abs(pre - theta) < bandwidth / 2) * theta / bandwidth * d_acts, d_theta
@@ -178,13 +177,13 @@ def window_opens_gate(right, d_acts, pre, theta, bandwidth):
 
 
 @mutant("jumprelu: gradient to pre at equality", clause="ACT-9", target="activations.jumprelu_backward",
-        seen_in="overcomplete 0.3.0")
+        seen_in=("overcomplete 0.3.0",), convention=True)
 def gradient_at_equality(right, d_acts, pre, theta, bandwidth):
     return np.where(pre >= theta, d_acts, 0.0), right(d_acts, pre, theta, bandwidth)[1]
 
 
 @mutant("step: divided by bandwidth twice", clause="ACT-11", target="activations.step_backward",
-        seen_in="overcomplete 0.3.0")
+        seen_in=("overcomplete 0.3.0",))
 def step_bandwidth_twice(right, d_on, pre, theta, bandwidth):
     return right(d_on, pre, theta, bandwidth) / bandwidth
 

@@ -11,7 +11,7 @@ from sae_spec.spec_tests.mutants import mutant
 # ---------------------------------------------------------------- encode
 
 
-@mutant("encode: b_enc left out", clause="SAE-1", target="autoencoder.encode", seen_in="BatchTopK script")
+@mutant("encode: b_enc left out", clause="SAE-1", target="autoencoder.encode", seen_in=("BatchTopK",))
 def without_b_enc(right, x, params, *more):
     return right(x, params | {"b_enc": 0 * params["b_enc"]}, *more)
 
@@ -66,7 +66,7 @@ def batch_is_second_to_last(right, shared, pre, *more):
 
 
 @mutant("backward: thresholds sum over the first dimension only", clause="SAE-4", target="activations.jumprelu_backward",
-        seen_in="SAELens 6.54.12")
+        seen_in=("SAELens 6.54.12",))
 def summed_over_first(right, d_acts, pre, theta, bandwidth):
     d_pre, _ = right(d_acts, pre, theta, bandwidth)
     near = np.abs(pre - theta) < bandwidth / 2
@@ -81,7 +81,8 @@ def bare_decode(right, acts, params, prefixes=None):
     return right(acts, {"W_dec": params["W_dec"], "b_dec": 0 * params["b_dec"]}, prefixes)
 
 
-@mutant("decode: through rows of norm 1", clause="SAE-5", target="autoencoder.decode", seen_in="overcomplete 0.3.0")
+@mutant("decode: through rows of norm 1", clause="SAE-5", target="autoencoder.decode",
+        seen_in=("overcomplete 0.3.0",), convention=True)
 def unit_decode(right, acts, params, prefixes=None):
     return right(acts, {"W_dec": normalize_rows(params["W_dec"]), "b_dec": params["b_dec"]}, prefixes)
 
@@ -106,7 +107,7 @@ def b_dec_last(right, acts, params, prefixes=None):
 
 
 @mutant("matryoshka: every prefix chooses for itself", clause="SAE-6", target="objective.objective",
-        seen_in="SAELens 6.16.2")
+        seen_in=("SAELens 6.16.2",))
 def separate_choices(right, x, params, config, pre, acts, recons, *more):
     if config["activation"] == "topk" and "prefixes" in config:
         each = [topk(pre[..., :m], min(config["k"], m)) @ params["W_dec"][:m] for m in config["prefixes"]]
@@ -115,7 +116,7 @@ def separate_choices(right, x, params, config, pre, acts, recons, *more):
 
 
 @mutant("prefixes: M is appended where it is missing", clause="SAE-7", target="autoencoder.decode",
-        seen_in="SAELens 6.54.12")
+        seen_in=("SAELens 6.54.12",), convention=True)
 def completed(right, acts, params, prefixes=None):
     M = len(params["W_dec"])
     return right(acts, params, prefixes + [M] if prefixes and prefixes[-1] < M else prefixes)
@@ -142,7 +143,7 @@ def cut_off(right, acts, params, prefixes=None):
 # ---------------------------------------------------------------- backward
 
 
-@mutant("backward: nothing through pre", clause="SAE-8", target="autoencoder.backward", seen_in="sparsify 1.3.3")
+@mutant("backward: nothing through pre", clause="SAE-8", target="autoencoder.backward", seen_in=("sparsify 1.3.3",))
 def pre_dropped(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
     return right(x, params, config, shared, pre, acts, 0 * d_pre, d_acts, d_recons)
 
@@ -160,7 +161,7 @@ def last_prefix(right, d_recons, acts, params, prefixes=None):
 
 
 @mutant("backward: the decoder tells silent latents nothing", clause="SAE-8", target="autoencoder.decode_backward",
-        seen_in="Language-Model-SAEs")
+        seen_in=("Language-Model-SAEs",), where="Triton decode")
 def deaf_to_silent(right, d_recons, acts, params, prefixes=None):
     d_acts, d_W_dec, d_b_dec = right(d_recons, acts, params, prefixes)
     return np.where(acts != 0, d_acts, 0.0), d_W_dec, d_b_dec

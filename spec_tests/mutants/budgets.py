@@ -121,7 +121,7 @@ def batch_budget_column_major(right, pre, k, price, dec_norm):
 # ---------------------------------------------------------------- inference
 
 @mutant("running_threshold: starts from 0", clause="ACT-21", target="inference.running_threshold",
-        seen_in="SAELens 6.54.12, matryoshka_sae script")
+        seen_in=("SAELens 6.54.12", "matryoshka_sae"), convention=True)
 def starts_from_zero(right, threshold, seen, kept, decay):
     return right(threshold if seen else 0.0, 1, kept, decay)[0], right(threshold, seen, kept, decay)[1]
 
@@ -133,7 +133,7 @@ def weights_exchanged(right, threshold, seen, kept, decay):
 
 
 @mutant("running_threshold: mean of the rows' smallest", clause="ACT-21", target="inference.running_threshold",
-        seen_in="dictionary_learning, TopK")
+        seen_in=("dictionary_learning 0.1.0",), where="TopK", convention=True)
 def mean_of_rows(right, threshold, seen, kept, decay):
     smallest = np.where(kept > 0, kept, np.inf).min(axis=-1, initial=np.inf)
     speaking = np.isfinite(smallest)
@@ -141,7 +141,7 @@ def mean_of_rows(right, threshold, seen, kept, decay):
 
 
 @mutant("running_threshold: a batch that keeps nothing counts as 0", clause="ACT-22", target="inference.running_threshold",
-        seen_in="overcomplete 0.3.0")
+        seen_in=("overcomplete 0.3.0",), convention=True)
 def nothing_counts_as_zero(right, threshold, seen, kept, decay):
     if np.any(kept > 0):
         return right(threshold, seen, kept, decay)
@@ -149,7 +149,7 @@ def nothing_counts_as_zero(right, threshold, seen, kept, decay):
 
 
 @mutant("running_threshold: a batch that keeps nothing counts as infinity", clause="ACT-22",
-        target="inference.running_threshold", seen_in="dictionary_learning, TopK")
+        target="inference.running_threshold", seen_in=("dictionary_learning 0.1.0",), where="TopK")
 def nothing_counts_as_infinity(right, threshold, seen, kept, decay):
     return right(threshold, seen, kept if np.any(kept > 0) else np.array([np.inf]), decay)
 
@@ -159,19 +159,20 @@ def nothing_is_counted(right, threshold, seen, kept, decay):
     return right(threshold, seen, kept, decay)[0], seen + 1
 
 
-@mutant("inference: on at equality", clause="ACT-23", target="inference.batch_topk_inference", seen_in="overcomplete 0.3.0")
+@mutant("inference: on at equality", clause="ACT-23", target="inference.batch_topk_inference",
+        seen_in=("overcomplete 0.3.0",), convention=True)
 def inference_on_at_equality(right, pre, threshold):
     return np.where(pre >= threshold, pre, 0.0)
 
 
 @mutant("inference: relu whatever the threshold", clause="ACT-23", target="inference.batch_topk_inference",
-        seen_in="dictionary_learning, before step 1000")
+        seen_in=("dictionary_learning 0.1.0",), where="before step 1000", convention=True)
 def inference_is_relu(right, pre, threshold):
     return np.maximum(pre, 0.0)
 
 
 @mutant("inference: the batch still decides", clause="ACT-23", target="autoencoder.activate",
-        seen_in="BatchTopK script, Language-Model-SAEs")
+        seen_in=("BatchTopK", "Language-Model-SAEs"), convention=True)
 def inference_sees_the_batch(right, shared, pre, params, config, price=None, inference_threshold=None):
     return right(shared, pre, params, config, price, None)
 
@@ -203,7 +204,7 @@ def zero_row_divides(right, tau, price, dec_norm):
 
 
 @mutant("budget_thresholds: norms clamped at 1e-8", clause="ACT-25", target="inference.budget_thresholds",
-        seen_in="SAELens 6.54.12, fold_W_dec_norm")
+        seen_in=("SAELens 6.54.12",), where="fold_W_dec_norm", convention=True)
 def zero_row_clamped(right, tau, price, dec_norm):
     return right(tau, price, np.maximum(dec_norm, 1e-8))
 

@@ -26,7 +26,7 @@ def at_least_one(right, rows):
 
 
 @mutant("reconstruction: mean over all elements", clause="COST-2", target="costs.reconstruction",
-        seen_in="overcomplete 0.3.0, BatchTopK script")
+        seen_in=("overcomplete 0.3.0", "BatchTopK", "matryoshka_sae"), convention=True)
 def mean_of_all(right, x, recons):
     return right(x, recons) / x.shape[-1]
 
@@ -37,7 +37,7 @@ def sum_over_batch(right, x, recons):
 
 
 @mutant("reconstruction: fraction of variance unexplained", clause="COST-2", target="costs.reconstruction",
-        seen_in="sparsify 1.3.3")
+        seen_in=("sparsify 1.3.3",), convention=True)
 def unexplained(right, x, recons):
     rows = x.reshape(-1, x.shape[-1])
     variance = ((rows - rows.mean(0)) ** 2).sum() / costs.batch_size(x)
@@ -45,14 +45,14 @@ def unexplained(right, x, recons):
 
 
 @mutant("reconstruction: relative to the sample's square", clause="COST-2", target="costs.reconstruction",
-        seen_in="openai/sparse_autoencoder")
+        seen_in=("openai/sparse_autoencoder",), convention=True)
 def relative(right, x, recons):
     square = (x**2).sum(-1)
     return (((x - recons) ** 2).sum(-1) / np.where(square == 0, 1.0, square)).sum() / costs.batch_size(x)
 
 
 @mutant("reconstruction: the norm, not its square", clause="COST-2", target="costs.reconstruction",
-        seen_in="dictionary_learning")
+        seen_in=("dictionary_learning 0.1.0",), where="l2_loss as Standard reports it", convention=True)
 def not_squared(right, x, recons):
     return np.sqrt(((x - recons) ** 2).sum(-1)).sum() / costs.batch_size(x)
 
@@ -78,13 +78,13 @@ def mean_of_prefixes(right, x, recons):
 
 
 @mutant("matryoshka: mean over prefixes, each with weight 1 / G", clause="COST-3", target="costs.reconstruction",
-        seen_in="dictionary_learning")
+        seen_in=("dictionary_learning 0.1.0",), convention=True)
 def divided_twice(right, x, recons):
     return right(x, recons) / len(recons) ** 2
 
 
 @mutant("matryoshka: b_dec alone counts as a prefix", clause="COST-3", target="objective.objective",
-        seen_in="matryoshka_sae script")
+        seen_in=("matryoshka_sae",), convention=True)
 def empty_prefix(right, x, params, config, pre, acts, recons, *more):
     terms = right(x, params, config, pre, acts, recons, *more)
     if "prefixes" in config:
@@ -101,7 +101,8 @@ def last_only(right, x, recons):
 # ---------------------------------------------------------------- l1 and tanh
 
 
-@mutant("l1: without the decoder's norms", clause="COST-4", target="costs.l1", seen_in="dictionary_learning")
+@mutant("l1: without the decoder's norms", clause="COST-4", target="costs.l1",
+        seen_in=("dictionary_learning 0.1.0",), where="Standard", convention=True)
 def without_norms(right, acts, W_dec, price):
     return (price * np.abs(acts)).sum() / costs.batch_size(acts)
 
@@ -111,12 +112,14 @@ def without_price(right, acts, W_dec, price):
     return right(acts, W_dec, np.ones_like(price))
 
 
-@mutant("l1: signed", clause="COST-4", target="costs.l1", seen_in="dictionary_learning")
+@mutant("l1: signed", clause="COST-4", target="costs.l1",
+        seen_in=("dictionary_learning 0.1.0",), where="Standard", convention=True)
 def signed(right, acts, W_dec, price):
     return (price * acts * costs.row_norms(W_dec)).sum() / costs.batch_size(acts)
 
 
-@mutant("l1: summed over the batch", clause="COST-4", target="costs.l1", seen_in="overcomplete 0.3.0")
+@mutant("l1: summed over the batch", clause="COST-4", target="costs.l1",
+        seen_in=("overcomplete 0.3.0",), convention=True)
 def l1_of_batch(right, acts, *more):
     return right(acts, *more) * costs.batch_size(acts)
 
@@ -149,7 +152,8 @@ def zero_over_zero(right, W):
         return W / costs.row_norms(W)[:, np.newaxis]
 
 
-@mutant("tanh: the derivative at 0 is the scale", clause="COST-5", target="costs.tanh_backward", seen_in="SAELens 6.54.12")
+@mutant("tanh: the derivative at 0 is the scale", clause="COST-5", target="costs.tanh_backward",
+        seen_in=("SAELens 6.54.12",), convention=True)
 def tanh_slope_at_zero(right, d_cost, acts, W_dec, price, scale):
     d_acts, d_W_dec = right(d_cost, acts, W_dec, price, scale)
     at_zero = price * scale * costs.row_norms(W_dec) * d_cost / costs.batch_size(acts)
@@ -205,19 +209,20 @@ def l0_without_price(right, pre, theta, price):
     return right(pre, theta, np.ones_like(price))
 
 
-@mutant("l0: a fraction of the latents", clause="COST-7", target="costs.l0", seen_in="overcomplete 0.3.0")
+@mutant("l0: a fraction of the latents", clause="COST-7", target="costs.l0",
+        seen_in=("overcomplete 0.3.0",), convention=True)
 def fraction(right, pre, *more):
     return right(pre, *more) / pre.shape[-1]
 
 
 @mutant("l0: the batch mean's square distance from a target of 1", clause="COST-7", target="costs.l0",
-        seen_in="dictionary_learning")
+        seen_in=("dictionary_learning 0.1.0",), convention=True)
 def from_target(right, *arguments):
     return (right(*arguments) - 1) ** 2
 
 
 @mutant("l0: each sample's square distance from a target of 1", clause="COST-7", target="costs.l0",
-        seen_in="SAELens 6.54.12")
+        seen_in=("SAELens 6.54.12",), where="jumprelu_sparsity_loss_mode quadratic", convention=True)
 def from_target_each(right, pre, theta, price):
     return (((price * (pre > theta)).sum(-1) - 1) ** 2).sum() / costs.batch_size(pre)
 
@@ -228,17 +233,18 @@ def counts_positive(right, pre, theta, price):
 
 
 @mutant("l0: the window on what jumprelu lets through", clause="COST-8", target="costs.l0_backward",
-        seen_in="dictionary_learning")
+        seen_in=("dictionary_learning 0.1.0",))
 def after_the_jump(right, d_cost, pre, theta, *more):
     return right(d_cost, np.where(pre > theta, pre, 0.0), theta, *more)
 
 
-@mutant("l0: the window on relu", clause="COST-8", target="costs.l0_backward", seen_in="BatchTopK script")
+@mutant("l0: the window on relu", clause="COST-8", target="costs.l0_backward", seen_in=("BatchTopK", "matryoshka_sae"))
 def after_relu(right, d_cost, pre, *more):
     return right(d_cost, relu(pre), *more)
 
 
-@mutant("l0: divided by the bandwidth twice", clause="COST-8", target="costs.l0_backward", seen_in="overcomplete 0.3.0")
+@mutant("l0: divided by the bandwidth twice", clause="COST-8", target="costs.l0_backward",
+        seen_in=("overcomplete 0.3.0",))
 def divided_by_bandwidth(right, d_cost, pre, theta, price, bandwidth):
     return right(d_cost, pre, theta, price, bandwidth) / bandwidth
 
@@ -249,7 +255,7 @@ def l0_gradient_without_price(right, d_cost, pre, theta, price, bandwidth):
 
 
 @mutant("l0: pre feels it too", clause="COST-8", target="objective.objective_backward",
-        seen_in="SAELens 6.54.12 (jumprelu_ste_to_input)")
+        seen_in=("SAELens 6.54.12",), where="jumprelu_ste_to_input", convention=True)
 def to_the_input(right, x, params, config, shared, pre, acts, recons, price, *more):
     grads = right(x, params, config, shared, pre, acts, recons, price, *more)
     factor = config.get("l0_coefficient", 0.0)
@@ -349,32 +355,33 @@ def variance(residual):
     return ((rows - rows.mean(0)) ** 2).sum() / len(rows)
 
 
-@mutant("aux: negative pre-activations speak too", clause="COST-12", target="auxiliary.aux_acts", seen_in="SAELens 6.54.12")
+@mutant("aux: negative pre-activations speak too", clause="COST-12", target="auxiliary.aux_acts",
+        seen_in=("SAELens 6.54.12",), convention=True)
 def without_relu(right, pre, dead, k_aux):
     right(pre, dead, k_aux)
     return np.where(chosen(pre, dead, k_aux, rank=lambda z: z), pre, 0.0)
 
 
 @mutant("aux: less for few dead latents", clause="COST-12", target="auxiliary.aux",
-        seen_in="SAELens 6.54.12, sparsify 1.3.3")
+        seen_in=("SAELens 6.54.12", "sparsify 1.3.3"), convention=True)
 def scaled_by_dead(right, residual, pre, dead, *more):
     return right(residual, pre, dead, *more) * min(dead.sum() / max(residual.shape[-1] // 2, 1), 1.0)
 
 
 @mutant("aux: over the residual's variance, NaN to 0", clause="COST-12", target="auxiliary.aux",
-        seen_in="dictionary_learning, sparsify 1.3.3, openai/sparse_autoencoder")
+        seen_in=("dictionary_learning 0.1.0", "sparsify 1.3.3", "openai/sparse_autoencoder"), convention=True)
 def over_variance(right, residual, *more):
     return right(residual, *more) / variance(residual) if variance(residual) else 0.0
 
 
 @mutant("aux: mean over all elements", clause="COST-12", target="auxiliary.aux",
-        seen_in="BatchTopK script, overcomplete 0.3.0")
+        seen_in=("BatchTopK", "matryoshka_sae", "overcomplete 0.3.0"), convention=True)
 def aux_mean(right, residual, *more):
     return right(residual, *more) / residual.shape[-1]
 
 
 @mutant("aux: b_dec in its reconstruction", clause="COST-12", target="objective.objective",
-        seen_in="sparsify 1.3.0, SAELens 6.18.0")
+        seen_in=("sparsify 1.3.0", "SAELens 6.18.0"))
 def aux_with_b_dec(right, x, params, config, pre, acts, recons, price, dead, *more):
     terms = right(x, params, config, pre, acts, recons, price, dead, *more)
     if "aux" in terms and np.any(dead):
@@ -383,7 +390,8 @@ def aux_with_b_dec(right, x, params, config, pre, acts, recons, price, dead, *mo
     return total(terms)
 
 
-@mutant("aux: whoever is silent, dead or not", clause="COST-12", target="auxiliary.aux_acts", seen_in="overcomplete 0.3.0")
+@mutant("aux: whoever is silent, dead or not", clause="COST-12", target="auxiliary.aux_acts",
+        seen_in=("overcomplete 0.3.0",), convention=True)
 def not_only_the_dead(right, pre, dead, k_aux):
     return right(pre, np.ones_like(dead), k_aux)
 
@@ -394,7 +402,7 @@ def ranked_with_the_living(right, pre, dead, k_aux):
 
 
 @mutant("aux: k_aux is half of D, whatever was asked", clause="COST-12", target="auxiliary.aux",
-        seen_in="SAELens 6.54.12, dictionary_learning, sparsify 1.3.3")
+        seen_in=("SAELens 6.54.12", "dictionary_learning 0.1.0", "sparsify 1.3.3"), convention=True)
 def half_of_D(right, residual, pre, dead, W_dec, k_aux):
     return right(residual, pre, dead, W_dec, max(W_dec.shape[1] // 2, 1))
 
@@ -415,7 +423,7 @@ def mean_of_none(right, residual, pre, dead, *more):
 
 
 @mutant("aux: the residual is not detached", clause="COST-14", target="objective.objective_backward",
-        seen_in="BatchTopK script, overcomplete 0.3.0, Language-Model-SAEs")
+        seen_in=("BatchTopK", "overcomplete 0.3.0", "Language-Model-SAEs"))
 def live_residual(right, x, params, config, shared, pre, acts, recons, price, dead, *more):
     grads = right(x, params, config, shared, pre, acts, recons, price, dead, *more)
     d_hat = hat_gradient(x, params, config, pre, recons, dead)
@@ -427,7 +435,7 @@ def live_residual(right, x, params, config, shared, pre, acts, recons, price, de
 
 
 @mutant("aux: b_dec learns from it", clause="COST-14", target="objective.objective_backward",
-        seen_in="openai/sparse_autoencoder")
+        seen_in=("openai/sparse_autoencoder",))
 def pre_bias_learns(right, x, params, config, shared, pre, acts, recons, price, dead, *more):
     grads = right(x, params, config, shared, pre, acts, recons, price, dead, *more)
     d_hat = hat_gradient(x, params, config, pre, recons, dead)
@@ -450,7 +458,7 @@ def the_living_learn(right, d_cost, residual, pre, dead, W_dec, k_aux):
 
 
 @mutant("aux: the encoder learns nothing from it", clause="COST-15", target="auxiliary.aux_backward",
-        seen_in="sparsify 1.3.3")
+        seen_in=("sparsify 1.3.3",))
 def deaf_encoder(right, *arguments):
     d_pre, d_W_dec = right(*arguments)
     return 0 * d_pre, d_W_dec
@@ -474,7 +482,7 @@ def deaf_decoder(right, *arguments):
 
 
 @mutant("gate_reconstruction: the decoder is not detached", clause="COST-16", target="objective.objective_backward",
-        seen_in="SAELens 6.54.12")
+        seen_in=("SAELens 6.54.12",))
 def live_decoder(right, x, params, config, shared, pre, *more):
     grads = right(x, params, config, shared, pre, *more)
     if config["activation"] != "gated":

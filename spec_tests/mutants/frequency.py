@@ -10,12 +10,13 @@ from sae_spec.spec_tests.mutants.training import edited_mutant
 
 
 @mutant("firing: only positive activations fire", clause="FREQ-1", target="frequency.firing_counts",
-        seen_in="dictionary_learning, Language-Model-SAEs, BatchTopK script")
+        seen_in=("dictionary_learning 0.1.0", "Language-Model-SAEs", "BatchTopK"), convention=True)
 def only_positive_fires(right, acts):
     return right(np.maximum(acts, 0.0))
 
 
-@mutant("firing: only above 1e-3", clause="FREQ-1", target="frequency.firing_counts", seen_in="openai/sparse_autoencoder")
+@mutant("firing: only above 1e-3", clause="FREQ-1", target="frequency.firing_counts",
+        seen_in=("openai/sparse_autoencoder",), convention=True)
 def only_loud_fires(right, acts):
     return right(np.where(np.abs(acts) > 1e-3, acts, 0.0))
 

@@ -28,7 +28,7 @@ def centred_error(right, x, recon):
 
 
 @mutant("variance explained: the mean over dimensions", clause="META-2", target="meta_sae.variance_explained",
-        seen_in="SAELens 6.54.12")
+        seen_in=("SAELens 6.54.12",), convention=True)
 def by_dimension(right, x, recon):
     right(x, recon)
     varies = ((x - x.mean(0)) ** 2).sum(0) > 0
@@ -88,8 +88,9 @@ def always_unit(right, parent, child, delta, unit):
     return right(parent, child, delta, True)
 
 
-@mutant("delta L1: the child's row is charged as 1", clause="THEORY-4", target="theory.delta_l1", seen_in="arXiv 2409.14507")
+@mutant("delta L1: the child's row is charged as 1", clause="THEORY-4", target="theory.delta_l1")
 def norm_ignored(right, p10, p11, delta):
+    """As the paper that named absorption computes it (arXiv 2409.14507)."""
     return p11 * (2 - delta) + p10
 
 

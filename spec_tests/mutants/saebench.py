@@ -25,7 +25,7 @@ def zero_probe(right, acts, W_dec, probe):
 
 
 @mutant("saebench: an absent feature divides by zero", clause="ABS-2", target="saebench.absorption_fraction",
-        seen_in="SAEBench 0.6.0")
+        seen_in=("SAEBench 0.6.0",))
 def divides_by_zero(right, x, acts, W_dec, probe, main, thresholds):
     if (along(x, probe) == 0).any():
         raise ZeroDivisionError("float division by zero")
@@ -56,7 +56,7 @@ def exclusive(right, x, acts, W_dec, probe, main, thresholds):
 
 
 @mutant("saebench: all that absorbers write counts", clause="ABS-5", target="saebench.absorption_fraction",
-        seen_in="SAEBench 0.4.0")
+        seen_in=("SAEBench 0.4.0",), convention=True)
 def uncapped(right, x, acts, W_dec, probe, main, thresholds):
     q, cos = saebench.contributions(acts, W_dec, probe)
     share = right(x, acts, W_dec, probe, main, thresholds)
@@ -104,7 +104,7 @@ def any_silent(right, x, acts, W_dec, probe, main, thresholds):
 
 
 @mutant("main latents: an improvement by exactly the gain is enough", clause="ABS-8", target="saebench.main_latents",
-        seen_in="SAEBench 0.6.0's docstring")
+        seen_in=("SAEBench 0.6.0",), where="its docstring; its code does not")
 def gain_or_more(right, ranking, scores, gain):
     return right(ranking, scores, gain - 1e-9)
 

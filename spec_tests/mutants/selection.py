@@ -41,20 +41,21 @@ def ranked_by_size(right, pre, k):
 
 
 @mutant("topk: pre times the decoder's norm", clause="ACT-4", target="autoencoder.activate",
-        seen_in="SAELens 6.54.12, rescale_acts_by_decoder_norm")
+        seen_in=("SAELens 6.54.12",), where="rescale_acts_by_decoder_norm", convention=True)
 def rescaled(right, shared, pre, params, config, price=None, inference_threshold=None):
     norm = np.linalg.norm(params["W_dec"], axis=1) if "topk" in config["activation"] else 1.0
     return right(shared, pre * norm, params, config, price, inference_threshold)
 
 
 @mutant("topk: ties go to the highest index", clause="ACT-5", target="selection.topk",
-        seen_in="torch.topk promises no order: SAELens 6.54.12, dictionary_learning, sparsify 1.3.3")
+        seen_in=("SAELens 6.54.12", "dictionary_learning 0.1.0", "sparsify 1.3.3"),
+        where="torch.topk, which promises no order", convention=True)
 def highest_index(right, pre, k):
     return right(pre[..., ::-1].copy(), k)[..., ::-1]
 
 
 @mutant("topk: everything that equals the k-th is kept", clause="ACT-5", target="selection.topk",
-        seen_in="openai/sparse_autoencoder, sharded_topk")
+        seen_in=("openai/sparse_autoencoder",), where="sharded_topk")
 def keeps_all_ties(right, pre, k):
     return np.where(above_last(pre, k), np.maximum(pre, 0.0), 0.0)
 
@@ -74,14 +75,15 @@ def fraction_accepted(right, pre, k):
     return right(pre, int(k))
 
 
-@mutant("batch_topk: k for the whole batch", clause="ACT-12", target="selection.batch_topk", seen_in="overcomplete 0.3.0")
+@mutant("batch_topk: k for the whole batch", clause="ACT-12", target="selection.batch_topk",
+        seen_in=("overcomplete 0.3.0",), convention=True)
 def batch_keeps_k(right, pre, k):
     right(pre, k)
     return np.where(best(pre.reshape(-1), k).reshape(pre.shape), np.maximum(pre, 0.0), 0.0)
 
 
 @mutant("batch_topk: everything that equals the last is kept", clause="ACT-12", target="selection.batch_topk",
-        seen_in="overcomplete 0.3.0")
+        seen_in=("overcomplete 0.3.0",))
 def batch_keeps_all_ties(right, pre, k):
     if not pre.size:
         return right(pre, k)
@@ -100,7 +102,8 @@ def batch_by_row(right, pre, k):
     return np.where(best(pre, k), np.maximum(pre, 0.0), 0.0)
 
 
-@mutant("batch_topk: k may be a fraction", clause="ACT-12", target="selection.batch_topk", seen_in="SAELens 6.54.12")
+@mutant("batch_topk: k may be a fraction", clause="ACT-12", target="selection.batch_topk",
+        seen_in=("SAELens 6.54.12",), convention=True)
 def batch_fraction(right, pre, k):
     if k == int(k) or not 1 <= k <= pre.shape[-1]:
         return right(pre, k)
@@ -114,7 +117,7 @@ def sign_lost(right, pre, k):
 
 
 @mutant("abs_topk: after relu, so it does nothing", clause="ACT-13", target="selection.abs_topk",
-        seen_in="Language-Model-SAEs")
+        seen_in=("Language-Model-SAEs",))
 def after_relu(right, pre, k):
     return right(np.maximum(pre, 0.0), k)
 
@@ -127,7 +130,7 @@ def positive_first(right, pre, k):
 # ---------------------------------------------------------------- gradients
 
 @mutant("selection: a zero among the k largest passes gradient", clause="ACT-19", target="selection.selection_backward",
-        seen_in="sparsify 1.3.3")
+        seen_in=("sparsify 1.3.3",))
 def chosen_zero_passes(right, d_acts, acts):
     return np.where(acts >= 0, d_acts, 0.0)
 
@@ -138,7 +141,7 @@ def negative_blocked(right, d_acts, acts):
 
 
 @mutant("selection: gradient reaches the decoder's norms", clause="ACT-20", target="autoencoder.backward",
-        seen_in="SAELens 6.54.12, rescale_acts_by_decoder_norm")
+        seen_in=("SAELens 6.54.12",), where="rescale_acts_by_decoder_norm", convention=True)
 def norm_gets_gradient(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
     grads = right(x, params, config, shared, pre, acts, d_pre, d_acts, d_recons)
     M = acts.shape[-1]

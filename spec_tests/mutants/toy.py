@@ -12,7 +12,7 @@ def at_the_rate(right, world, uniforms):
 
 
 @mutant("toy: the child keeps its rate and forces its parent on", clause="TOY-1", target="toy_models.firing",
-        seen_in="feature-hedging-paper")
+        seen_in=("feature-hedging-paper",), where="the modifier absorption", convention=True)
 def forces_parent(right, world, uniforms):
     on = right(world._replace(rate_alone=world.rate), uniforms)
     for f in range(len(world.parent) - 1, -1, -1):
@@ -21,7 +21,8 @@ def forces_parent(right, world, uniforms):
     return on
 
 
-@mutant("toy: a child never fires alone", clause="TOY-1", target="toy_models.firing", seen_in="SAELens 6.54.12")
+@mutant("toy: a child never fires alone", clause="TOY-1", target="toy_models.firing",
+        seen_in=("SAELens 6.54.12",), convention=True)
 def never_alone(right, world, uniforms):
     return right(world._replace(rate_alone=0 * world.rate_alone), uniforms)
 
@@ -41,7 +42,8 @@ def overlap_alone(right, world, uniforms):
     return on
 
 
-@mutant("toy: magnitudes are folded, not cut", clause="TOY-3", target="toy_models.sample", seen_in="feature-hedging-paper")
+@mutant("toy: magnitudes are folded, not cut", clause="TOY-3", target="toy_models.sample",
+        seen_in=("feature-hedging-paper",), convention=True)
 def folded(right, world, uniforms, normals):
     magnitudes = np.where(toy_models.firing(world, uniforms), np.abs(world.mean + world.std * normals), 0.0)
     return magnitudes @ world.directions, magnitudes

@@ -28,11 +28,12 @@ def edited(right, *pairs, **names):
     return scope[right.__name__]
 
 
-def edited_mutant(name, right, *pairs, clause, seen_in="", **names):
+def edited_mutant(name, right, *pairs, clause, seen_in=(), where="", convention=False, **names):
     """A mutant made by editing the text of a function of the reference."""
     changed, module = edited(right, *pairs, **names), right.__module__.rsplit(".", 1)[-1]
 
-    @mutant(name, clause=clause, target=f"{module}.{right.__name__}", seen_in=seen_in)
+    @mutant(name, clause=clause, target=f"{module}.{right.__name__}",
+            seen_in=seen_in, where=where, convention=convention)
     def wrong(right, *arguments):
         with np.errstate(all="ignore"):
             return changed(*arguments)
@@ -45,14 +46,14 @@ def norms(W):
 
 
 @mutant("normalize rows: a zero row becomes NaN", clause="TRAIN-1", target="constraints.normalize_rows",
-        seen_in="dictionary_learning")
+        seen_in=("dictionary_learning 0.1.0",), where="Standard")
 def zero_row_is_nan(right, W):
     with np.errstate(invalid="ignore"):
         return W / norms(W)
 
 
 @mutant("normalize rows: epsilon added to the norm", clause="TRAIN-1", target="constraints.normalize_rows",
-        seen_in="dictionary_learning")
+        seen_in=("dictionary_learning 0.1.0",), convention=True)
 def epsilon_in_the_norm(right, W):
     return W / (norms(W) + TINY)
 
@@ -73,7 +74,7 @@ def one_norm_for_all(right, W):
 
 
 @mutant("projection: rows assumed to have norm 1", clause="TRAIN-2", target="constraints.project_gradient",
-        seen_in="sparsify 1.3.3")
+        seen_in=("sparsify 1.3.3",), convention=True)
 def unit_rows_assumed(right, d_W, W):
     return d_W - (d_W * W).sum(-1, keepdims=True) * W
 
@@ -84,14 +85,14 @@ def divided_once(right, d_W, W):
 
 
 @mutant("projection: 1e-6 added to the norm", clause="TRAIN-2", target="constraints.project_gradient",
-        seen_in="dictionary_learning")
+        seen_in=("dictionary_learning 0.1.0",), convention=True)
 def epsilon_in_the_projection(right, d_W, W):
     unit = W / (norms(W) + 1e-6)
     return d_W - (d_W * unit).sum(-1, keepdims=True) * unit
 
 
 @mutant("projection: a zero row's gradient becomes NaN", clause="TRAIN-2", target="constraints.project_gradient",
-        seen_in="dictionary_learning")
+        seen_in=("dictionary_learning 0.1.0",), where="Standard")
 def zero_row_gradient_is_nan(right, d_W, W):
     return np.where(norms(W) == 0, np.nan, right(d_W, W))
 
@@ -109,7 +110,7 @@ def the_other_component(right, d_W, W):
 # ---------------------------------------------------------------- the start
 
 @mutant("initial decoder: norm 0.1", clause="TRAIN-3", target="initialization.initial_parameters",
-        seen_in="SAELens 6.54.12, dictionary_learning")
+        seen_in=("SAELens 6.54.12", "dictionary_learning 0.1.0"), convention=True)
 def norm_of_a_tenth(right, normals, b_dec, config):
     return {name: value * 0.1 if name.startswith("W_") else value for name, value in right(normals, b_dec, config).items()}
 
@@ -120,22 +121,24 @@ def not_on_the_sphere(right, normals, b_dec, config):
 
 
 @mutant("initial encoder: the draws, not the decoder", clause="TRAIN-3", target="initialization.initial_parameters",
-        seen_in="sparsify 1.3.3, openai/sparse_autoencoder")
+        seen_in=("sparsify 1.3.3", "openai/sparse_autoencoder"), convention=True)
 def encoder_of_its_own(right, normals, b_dec, config):
     return {name: normals if name == "W_enc" else value for name, value in right(normals, b_dec, config).items()}
 
 
-def other_start(name, parameter, other, seen_in=""):
+def other_start(name, parameter, other, **seen):
     """One parameter starts elsewhere."""
-    @mutant(name, clause="TRAIN-4", target="initialization.initial_parameters", seen_in=seen_in)
+    @mutant(name, clause="TRAIN-4", target="initialization.initial_parameters", **seen)
     def wrong(right, normals, b_dec, config):
         params = right(normals, b_dec, config)
         return params | {parameter: other(params[parameter])} if parameter in params else params
 
 
-other_start("initial log_threshold: the threshold itself", "log_threshold", np.exp, "SAELens 6.54.12, dictionary_learning")
+other_start("initial log_threshold: the threshold itself", "log_threshold", np.exp,
+            seen_in=("SAELens 6.54.12", "dictionary_learning 0.1.0"), convention=True)
 other_start("initial log_threshold: base 2", "log_threshold", lambda value: value / np.log(2))
-other_start("initial b_enc: not 0", "b_enc", lambda value: value + 0.1, "dictionary_learning")
+other_start("initial b_enc: not 0", "b_enc", lambda value: value + 0.1,
+            seen_in=("dictionary_learning 0.1.0",), where="nn.Linear's default", convention=True)
 other_start("initial r_mag: 1", "r_mag", lambda value: value + 1)
 other_start("initial b_mag: 1", "b_mag", lambda value: value + 1)
 
@@ -145,7 +148,8 @@ def any_threshold(right, normals, b_dec, config):
     return right(normals, b_dec, config | {"initial_threshold": max(config.get("initial_threshold", 1), 1e-3)})
 
 
-@mutant("geometric median: the mean", clause="TRAIN-5", target="initialization.geometric_median", seen_in="sparsify 1.3.3")
+@mutant("geometric median: the mean", clause="TRAIN-5", target="initialization.geometric_median",
+        seen_in=("Language-Model-SAEs",), where="its geometric_median is the mean")
 def the_mean(right, data, iterations=64):
     return right(data, 0)
 
@@ -157,7 +161,7 @@ def coordinate_median(right, data, iterations=64):
 
 
 edited_mutant("geometric median: not softened", initialization.geometric_median, ("soft = 1e-6 * ", "soft = 1e-300 * "),
-              clause="TRAIN-5", seen_in="dictionary_learning, Language-Model-SAEs")
+              clause="TRAIN-5", seen_in=("dictionary_learning 0.1.0", "Language-Model-SAEs"))
 edited_mutant("geometric median: softened whatever the scale", initialization.geometric_median, ("+ soft**2", "+ 1e-12"),
               clause="TRAIN-5")
 
@@ -175,7 +179,7 @@ def median_of_nothing(right, data, iterations=64):
 # ---------------------------------------------------------------- schedules
 
 @mutant("learning rate: 0 at the first step", clause="TRAIN-6", target="training.learning_rate",
-        seen_in="dictionary_learning")
+        seen_in=("dictionary_learning 0.1.0",), convention=True)
 def starts_at_zero(right, step, config):
     return config["learning_rate"] * min(right(step, config) / config["learning_rate"],
                                          step / config["warmup_steps"] if config["warmup_steps"] else 1.0)
@@ -186,7 +190,8 @@ def a_step_more(right, step, config):
     return right(step, config | {"warmup_steps": config["warmup_steps"] and config["warmup_steps"] + 1})
 
 
-@mutant("learning rate: no warm-up", clause="TRAIN-6", target="training.learning_rate", seen_in="BatchTopK script")
+@mutant("learning rate: no warm-up", clause="TRAIN-6", target="training.learning_rate",
+        seen_in=("BatchTopK",), convention=True)
 def no_warmup(right, step, config):
     return right(step, config | {"warmup_steps": 0})
 
@@ -201,7 +206,8 @@ def decays_late(right, step, config):
     return right(step, config | {"steps": config["steps"] + 1})
 
 
-@mutant("learning rate: no decay", clause="TRAIN-7", target="training.learning_rate", seen_in="BatchTopK script")
+@mutant("learning rate: no decay", clause="TRAIN-7", target="training.learning_rate",
+        seen_in=("BatchTopK",), convention=True)
 def no_decay(right, step, config):
     return right(step, config | {"decay_steps": 0})
 
@@ -213,12 +219,13 @@ def product_of_both(right, step, config):
 
 
 @mutant("sparsity warm-up: 0 at the first step", clause="TRAIN-8", target="training.sparsity_warmth",
-        seen_in="dictionary_learning")
+        seen_in=("dictionary_learning 0.1.0",), convention=True)
 def no_sparsity_at_first(right, step, config):
     return right(step - 1, config) if config["sparsity_warmup_steps"] else 1.0
 
 
-@mutant("sparsity warm-up: none", clause="TRAIN-8", target="training.sparsity_warmth", seen_in="BatchTopK script")
+@mutant("sparsity warm-up: none", clause="TRAIN-8", target="training.sparsity_warmth",
+        seen_in=("BatchTopK",), convention=True)
 def no_sparsity_warmup(right, step, config):
     return 1.0
 
@@ -237,13 +244,13 @@ def only_l1_warms_up(right, config, term, warmth=1.0):
 # ---------------------------------------------------------------- the dead
 
 @mutant("dead latents: batches counted, not samples", clause="TRAIN-9", target="training.count_tokens",
-        seen_in="SAELens 6.54.12, openai/sparse_autoencoder, BatchTopK script")
+        seen_in=("SAELens 6.54.12", "openai/sparse_autoencoder", "BatchTopK"), convention=True)
 def batches_counted(right, tokens_since_fired, acts):
     return np.where(right(tokens_since_fired, acts) == 0, 0.0, tokens_since_fired + 1)
 
 
 @mutant("dead latents: an index among the top k fires, even with value 0", clause="TRAIN-9", target="training.count_tokens",
-        seen_in="dictionary_learning, sparsify 1.3.3")
+        seen_in=("dictionary_learning 0.1.0", "sparsify 1.3.3"), where="TopK")
 def chosen_zeros_fire(right, tokens_since_fired, acts):
     rows = acts.reshape(-1, acts.shape[-1])
     k = max(1, (rows != 0).sum(-1).max(initial=0))          # what the activation must have been asked for
@@ -252,19 +259,19 @@ def chosen_zeros_fire(right, tokens_since_fired, acts):
 
 
 @mutant("dead latents: only positive activations fire", clause="TRAIN-9", target="training.count_tokens",
-        seen_in="dictionary_learning, Language-Model-SAEs, BatchTopK script")
+        seen_in=("dictionary_learning 0.1.0", "Language-Model-SAEs", "BatchTopK"), convention=True)
 def negative_is_silent(right, tokens_since_fired, acts):
     return right(tokens_since_fired, np.maximum(acts, 0.0))
 
 
 @mutant("dead latents: only activations above 1e-3 fire", clause="TRAIN-9", target="training.count_tokens",
-        seen_in="openai/sparse_autoencoder")
+        seen_in=("openai/sparse_autoencoder",), convention=True)
 def quiet_is_silent(right, tokens_since_fired, acts):
     return right(tokens_since_fired, np.where(np.abs(acts) > 1e-3, acts, 0.0))
 
 
 @mutant("dead latents: 1 right after firing", clause="TRAIN-9", target="training.count_tokens",
-        seen_in="openai/sparse_autoencoder")
+        seen_in=("openai/sparse_autoencoder",), convention=True)
 def one_after_firing(right, tokens_since_fired, acts):
     return np.maximum(right(tokens_since_fired, acts), 1.0)
 
@@ -277,12 +284,13 @@ def rows_since_fired(right, tokens_since_fired, acts):
 
 
 @mutant("dead latents: strictly longer than dead_after", clause="TRAIN-10", target="training.is_dead",
-        seen_in="SAELens 6.54.12, sparsify 1.3.3, openai/sparse_autoencoder")
+        seen_in=("SAELens 6.54.12", "sparsify 1.3.3", "openai/sparse_autoencoder"), convention=True)
 def strictly_longer(right, tokens_since_fired, dead_after):
     return tokens_since_fired > dead_after
 
 
-@mutant("dead latents: whoever is not on now", clause="TRAIN-10", target="training.is_dead", seen_in="overcomplete 0.3.0")
+@mutant("dead latents: whoever is not on now", clause="TRAIN-10", target="training.is_dead",
+        seen_in=("overcomplete 0.3.0",), convention=True)
 def whoever_is_silent(right, tokens_since_fired, dead_after):
     return tokens_since_fired > 0
 
@@ -308,7 +316,8 @@ def always_scaled(right, grads, max_grad_norm):
 
 
 @mutant("clipping: 1e-6 added to the norm", clause="TRAIN-11", target="training.clip_gradients",
-        seen_in="SAELens 6.54.12, dictionary_learning, BatchTopK script: torch.nn.utils.clip_grad_norm_")
+        seen_in=("SAELens 6.54.12", "dictionary_learning 0.1.0", "BatchTopK"),
+        where="torch.nn.utils.clip_grad_norm_", convention=True)
 def epsilon_in_the_joint_norm(right, grads, max_grad_norm):
     if max_grad_norm is None:
         return grads
@@ -321,9 +330,9 @@ def squared_norm(right, grads, max_grad_norm):
     return grads if max_grad_norm is None else right(grads, max_grad_norm**0.5)
 
 
-def other_adam(name, *pairs, seen_in=""):
+def other_adam(name, *pairs, **seen):
     """Adam with pieces of its text replaced."""
-    edited_mutant(f"adam: {name}", training.adam, *pairs, clause="TRAIN-12", seen_in=seen_in)
+    edited_mutant(f"adam: {name}", training.adam, *pairs, clause="TRAIN-12", **seen)
 
 
 ROOT = "(np.sqrt(second_hat) + epsilon)"
@@ -337,16 +346,18 @@ other_adam("first moment not bias-corrected", (FIRST_HAT, "first"))
 other_adam("second moment not bias-corrected", (SECOND_HAT, "second"))
 other_adam("bias correction a step ahead", (FIRST_HAT, FIRST_HAT.replace("1)", "2)")),
            (SECOND_HAT, SECOND_HAT.replace("1)", "2)")))
-other_adam("betas 0 and 0.999", ("beta1=0.9,", "beta1=0.0,"), seen_in="dictionary_learning")
-other_adam("betas 0.9 and 0.99", ("beta2=0.999,", "beta2=0.99,"), seen_in="BatchTopK script")
-other_adam("epsilon 6.25e-10", ("epsilon=1e-8", "epsilon=6.25e-10"), seen_in="openai/sparse_autoencoder")
+other_adam("betas 0 and 0.999", ("beta1=0.9,", "beta1=0.0,"),
+           seen_in=("dictionary_learning 0.1.0",), where="JumpReLU and Gated", convention=True)
+other_adam("betas 0.9 and 0.99", ("beta2=0.999,", "beta2=0.99,"), seen_in=("BatchTopK",), convention=True)
+other_adam("epsilon 6.25e-10", ("epsilon=1e-8", "epsilon=6.25e-10"),
+           seen_in=("openai/sparse_autoencoder",), convention=True)
 
 
 # ---------------------------------------------------------------- the order of a step
 
-def other_step(name, function, *pairs, clause="TRAIN-13", seen_in="", **names):
+def other_step(name, function, *pairs, clause="TRAIN-13", **more):
     """A step one of whose functions has pieces of its text replaced."""
-    edited_mutant(f"step: {name}", function, *pairs, clause=clause, seen_in=seen_in, **names)
+    edited_mutant(f"step: {name}", function, *pairs, clause=clause, **more)
 
 
 PROJECT = '    grads = grads | {"W_dec": project_gradient(grads["W_dec"], state.params["W_dec"])}\n'
@@ -365,18 +376,22 @@ def with_unit_rows(state):
     return state._replace(params=state.params | {"W_dec": constraints.normalize_rows(state.params["W_dec"])})
 
 
-other_step("no projection", training.move, (PROJECT, ""), seen_in="SAELens 6.54.12, overcomplete 0.3.0")
-other_step("clipped before projected", training.move, (PROJECT + CLIP, CLIP + PROJECT), seen_in="BatchTopK script")
-other_step("no clipping", training.move, (CLIP, ""), seen_in="sparsify 1.3.3, dictionary_learning")
-other_step("never renormalised", training.move, RENORM, seen_in="SAELens 6.54.12, Language-Model-SAEs")
+other_step("no projection", training.move, (PROJECT, ""),
+           seen_in=("SAELens 6.54.12", "overcomplete 0.3.0"), convention=True)
+other_step("clipped before projected", training.move, (PROJECT + CLIP, CLIP + PROJECT),
+           seen_in=("BatchTopK",), convention=True)
+other_step("no clipping", training.move, (CLIP, ""),
+           seen_in=("sparsify 1.3.3", "dictionary_learning 0.1.0"), convention=True)
+other_step("never renormalised", training.move, RENORM,
+           seen_in=("SAELens 6.54.12", "Language-Model-SAEs"), convention=True)
 other_step("the encoder is renormalised too", training.move, RENORM_ENCODER)
 other_step("renormalised before Adam, not after", training.training_step,
            (MOVE, "never_renormalised(with_unit_rows(state), grads, config)"), never_renormalised=never_renormalised,
-           with_unit_rows=with_unit_rows, seen_in="BatchTopK script, openai/sparse_autoencoder")
+           with_unit_rows=with_unit_rows, seen_in=("BatchTopK", "openai/sparse_autoencoder"), convention=True)
 other_step("renormalised before the forward, not after", training.training_step,
            (BEGIN, "    state = with_unit_rows(state)\n" + BEGIN), (MOVE, "never_renormalised(state, grads, config)"),
            never_renormalised=never_renormalised, with_unit_rows=with_unit_rows,
-           seen_in="sparsify 1.3.3, overcomplete 0.3.0")
+           seen_in=("sparsify 1.3.3", "overcomplete 0.3.0"), convention=True)
 other_step("renormalised before the forward and after", training.training_step,
            (BEGIN, "    state = with_unit_rows(state)\n" + BEGIN), with_unit_rows=with_unit_rows)
 other_step("threshold from the pre-activations", training.training_step,
@@ -395,6 +410,6 @@ other_step("moments forgotten", training.training_step,
            ("State(after, first, second,", "State(after, state.first_moment, state.second_moment,"))
 other_step("death judged before the batch", training.training_step,
            (DEATH, DEATH.replace("tokens", "state.tokens_since_fired")), clause="TRAIN-14",
-           seen_in="SAELens 6.54.12, sparsify 1.3.3")
+           seen_in=("SAELens 6.54.12", "sparsify 1.3.3"), convention=True)
 other_step("whoever was dead before stays dead", training.training_step,
            (DEATH, DEATH.replace("tokens", "np.maximum(tokens, state.tokens_since_fired)")), clause="TRAIN-14")
