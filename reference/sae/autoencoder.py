@@ -17,6 +17,8 @@
 B stands for any number of leading dimensions.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .activations import jumprelu, jumprelu_backward, relu, relu_backward, threshold, threshold_backward
@@ -135,12 +137,34 @@ def activate_backward(d_acts, shared, pre, acts, params, config):
     return nothing, selection_backward(d_acts, acts), {}
 
 
-def backward(x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
-    """Gradient of encode and decode together, from one cotangent for each output.
+class Batch(NamedTuple):
+    """Samples and what the SAE makes of them, station by station."""
 
-    x                (B, D)
-    d_pre, d_acts    (B, M)     what the rest of the loss wants of pre and of acts directly
-    d_recons         (G, B, D)  and of the reconstructions
+    x: np.ndarray                  # (B, D)     the samples
+    shared: np.ndarray             # (B, M)     read along each latent's encoder direction
+    pre: np.ndarray                # (B, M)     pre-activations
+    acts: np.ndarray               # (B, M)     activations
+    recons: np.ndarray             # (G, B, D)  reconstructions, one for each prefix
+
+
+def forward(x, params, config, price=None):
+    """Encode and decode; what `backward` goes back through.
+
+    x      (B, D)
+    price  (M,)  the budget rules only
+    returns Batch
+    raises  ValueError as `encode` and `decode` do
+    """
+    shared, pre, acts = encode(x, params, config, price)    # (B, M) each
+    return Batch(x, shared, pre, acts, decode(acts, params, config.get("prefixes")))
+
+
+def backward(d_pre, d_acts, d_recons, batch, params, config):
+    """Gradient of `forward`, from one cotangent for each output.
+
+    d_pre, d_acts    (B, M)     gradient of the loss by pre and by acts, apart from what passes through recons
+    d_recons         (G, B, D)  and by the reconstructions
+    batch            Batch      what `forward` returned
     returns gradients by parameter name, and of "x"
 
     [SAE-8] A cotangent may be zero for all outputs but one: every path carries its own gradient, and the
@@ -148,7 +172,7 @@ def backward(x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
     [SAE-9] Tied: the gradient of W_dec is the sum of its encoder's and its decoder's.
     [SAE-10] b_dec is used twice: added to the output, and (unless left out) subtracted from the input.
     """
-    M, D = params["W_dec"].shape
+    (M, D), (x, shared, pre, acts, _) = params["W_dec"].shape, batch
     d_from_recons, d_W_dec, d_b_dec = decode_backward(d_recons, acts, params, config.get("prefixes"))
     d_shared, d_pre_of_acts, grads = activate_backward(d_acts + d_from_recons, shared, pre, acts, params, config)
     d_pre = d_pre + d_pre_of_acts                           # (B, M)

@@ -72,10 +72,9 @@ def encode(config, i):
 
 def backward(config, i):
     params = params_of(i)
-    shared, pre, acts = autoencoder.encode(i["x"], params, config, i.get("price"))
-    recons = autoencoder.decode(acts, params, config.get("prefixes"))
-    d = {name: i.get(f"d_{name}", np.zeros_like(like)) for name, like in (("pre", pre), ("acts", acts), ("recons", recons))}
-    return gradients(autoencoder.backward(i["x"], params, config, shared, pre, acts, d["pre"], d["acts"], d["recons"]))
+    batch = autoencoder.forward(i["x"], params, config, i.get("price"))
+    d_outputs = (i.get(f"d_{name}", np.zeros_like(getattr(batch, name))) for name in ("pre", "acts", "recons"))
+    return gradients(autoencoder.backward(*d_outputs, batch, params, config))
 
 
 def cost(config, i):
@@ -114,12 +113,10 @@ def cost_backward(config, i):
 
 
 def run_objective(config, i):
-    params, dead, warmth = params_of(i), i["dead"] != 0, config.get("warmth", 1.0)
-    shared, pre, acts = autoencoder.encode(i["x"], params, config, i["price"])
-    recons = autoencoder.decode(acts, params, config.get("prefixes"))
-    terms = objective.objective(i["x"], params, config, pre, acts, recons, i["price"], dead, warmth)
-    grads = objective.objective_backward(i["x"], params, config, shared, pre, acts, recons, i["price"], dead, warmth)
-    return terms | gradients(grads)
+    params, given = params_of(i), objective.Given(i["price"], i["dead"] != 0, config.get("warmth", 1.0))
+    batch = autoencoder.forward(i["x"], params, config, i["price"])
+    terms = objective.objective(batch, params, config, given)
+    return terms | gradients(objective.objective_backward(batch, params, config, given))
 
 
 def train(config, i):
@@ -127,8 +124,14 @@ def train(config, i):
     for x in i["batches"]:
         state, terms = training.training_step(state, x, config)
         totals.append(terms["total"])
-    counters = ("tokens_since_fired", "frequency_mean", "frequency_batches", "threshold", "threshold_seen")
-    return state.params | {"total": np.array(totals)} | {name: getattr(state, name) for name in counters}
+    return state.params | {"total": np.array(totals)} | counters(state)
+
+
+def counters(state):
+    """What a State has counted and averaged, by the names of the operation `train`."""
+    return {"tokens_since_fired": state.tokens_since_fired,
+            "frequency_mean": state.frequency.mean, "frequency_batches": state.frequency.batches,
+            "threshold": state.threshold.mean, "threshold_seen": state.threshold.batches}
 
 
 def running_mean(config, i):

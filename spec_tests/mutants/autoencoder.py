@@ -108,11 +108,12 @@ def b_dec_last(right, acts, params, prefixes=None):
 
 @mutant("matryoshka: every prefix chooses for itself", clause="SAE-6", target="objective.objective",
         seen_in=("SAELens 6.16.2",))
-def separate_choices(right, x, params, config, pre, acts, recons, *more):
+def separate_choices(right, batch, params, config, given):
     if config["activation"] == "topk" and "prefixes" in config:
-        each = [topk(pre[..., :m], min(config["k"], m)) @ params["W_dec"][:m] for m in config["prefixes"]]
-        recons = np.stack(each) + params["b_dec"]
-    return right(x, params, config, pre, acts, recons, *more)
+        choices = {m: topk(batch.pre[..., :m], min(config["k"], m)) for m in config["prefixes"]}
+        recons = np.stack([acts @ params["W_dec"][:m] for m, acts in choices.items()]) + params["b_dec"]
+        batch = batch._replace(recons=recons)
+    return right(batch, params, config, given)
 
 
 @mutant("prefixes: M is appended where it is missing", clause="SAE-7", target="autoencoder.decode",
@@ -144,13 +145,13 @@ def cut_off(right, acts, params, prefixes=None):
 
 
 @mutant("backward: nothing through pre", clause="SAE-8", target="autoencoder.backward", seen_in=("sparsify 1.3.3",))
-def pre_dropped(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
-    return right(x, params, config, shared, pre, acts, 0 * d_pre, d_acts, d_recons)
+def pre_dropped(right, d_pre, *more):
+    return right(0 * d_pre, *more)
 
 
 @mutant("backward: nothing through acts", clause="SAE-8", target="autoencoder.backward")
-def acts_dropped(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
-    return right(x, params, config, shared, pre, acts, d_pre, 0 * d_acts, d_recons)
+def acts_dropped(right, d_pre, d_acts, *more):
+    return right(d_pre, 0 * d_acts, *more)
 
 
 @mutant("backward: only the last prefix's reconstruction", clause="SAE-8", target="autoencoder.decode_backward")
@@ -168,8 +169,8 @@ def deaf_to_silent(right, d_recons, acts, params, prefixes=None):
 
 
 @mutant("backward: pre listens only where the latent is on", clause="SAE-8", target="autoencoder.backward")
-def pre_masked(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
-    return right(x, params, config, shared, pre, acts, np.where(acts != 0, d_pre, 0.0), d_acts, d_recons)
+def pre_masked(right, d_pre, d_acts, d_recons, batch, params, config):
+    return right(np.where(batch.acts != 0, d_pre, 0.0), d_acts, d_recons, batch, params, config)
 
 
 @mutant("backward: x gets no gradient", clause="SAE-8", target="autoencoder.backward")
@@ -179,27 +180,27 @@ def x_is_data(right, *arguments):
 
 
 @mutant("tied: the encoder's gradient is lost", clause="SAE-9", target="autoencoder.backward")
-def decoder_path_only(right, x, params, *more):
-    as_untied = right(x, {"W_enc": params["W_dec"]} | params, *more)
+def decoder_path_only(right, d_pre, d_acts, d_recons, batch, params, config):
+    as_untied = right(d_pre, d_acts, d_recons, batch, {"W_enc": params["W_dec"]} | params, config)
     return as_untied if "W_enc" in params else {name: grad for name, grad in as_untied.items() if name != "W_enc"}
 
 
 @mutant("tied: the decoder's gradient is lost", clause="SAE-9", target="autoencoder.backward")
-def encoder_path_only(right, x, params, *more):
-    as_untied = right(x, {"W_enc": params["W_dec"]} | params, *more)
+def encoder_path_only(right, d_pre, d_acts, d_recons, batch, params, config):
+    as_untied = right(d_pre, d_acts, d_recons, batch, {"W_enc": params["W_dec"]} | params, config)
     return as_untied if "W_enc" in params else as_untied | {"W_dec": as_untied["W_enc"]}
 
 
 @mutant("tied: the two gradients are averaged", clause="SAE-9", target="autoencoder.backward")
-def averaged_paths(right, x, params, *more):
-    grads = right(x, params, *more)
+def averaged_paths(right, d_pre, d_acts, d_recons, batch, params, config):
+    grads = right(d_pre, d_acts, d_recons, batch, params, config)
     return grads if "W_enc" in params else grads | {"W_dec": grads["W_dec"] / 2}
 
 
 @mutant("b_dec: the encoder's use has no gradient", clause="SAE-10", target="autoencoder.backward")
-def encoder_forgets_b_dec(right, x, params, config, *more):
-    grads = right(x, params, config, *more)
-    return grads | {"b_dec": more[-1].reshape(-1, params["b_dec"].size).sum(0)}
+def encoder_forgets_b_dec(right, d_pre, d_acts, d_recons, batch, params, config):
+    grads = right(d_pre, d_acts, d_recons, batch, params, config)
+    return grads | {"b_dec": d_recons.reshape(-1, params["b_dec"].size).sum(0)}
 
 
 @mutant("b_dec: the decoder's use has no gradient", clause="SAE-10", target="autoencoder.decode_backward")
@@ -210,9 +211,9 @@ def decoder_forgets_b_dec(right, *arguments):
 
 @mutant("b_dec: left out of the encoder, it still gets the encoder's gradient", clause="SAE-10",
         target="autoencoder.backward")
-def left_out_and_still_there(right, x, params, config, *more):
-    grads = right(x, params, config, *more)
-    return grads | {"b_dec": right(x, params, config | {"subtract_b_dec": True}, *more)["b_dec"]}
+def left_out_and_still_there(right, *arguments):
+    *more, config = arguments
+    return right(*arguments) | {"b_dec": right(*more, config | {"subtract_b_dec": True})["b_dec"]}
 
 
 # ---------------------------------------------------------------- check
