@@ -1,10 +1,12 @@
 """Mutants of FREQ."""
 
+from unittest.mock import patch
+
 import numpy as np
 
 from sae_spec.reference.sae import training
+from sae_spec.reference.sae.autoencoder import forward
 from sae_spec.spec_tests.mutants import mutant
-from sae_spec.spec_tests.mutants.training import edited_mutant
 
 # ---------------------------------------------------------------- firing
 
@@ -186,13 +188,13 @@ def one_for_too_long(right, mean, batches, decay, D, min_frequency):
     return right(mean, 0 if batches == 1 else batches, decay, D, min_frequency)
 
 
-OWN_PRICE = '''    params, price = state.params, batch_price(state, config)
-    acts = forward(x, params, config, price).acts
-    own = Running(*running_mean(*state.frequency, acts, config["frequency_decay"]))
-    price = batch_price(state._replace(frequency=own), config)
-'''
-edited_mutant("training: a batch takes part in its own price", training.training_step,
-              ("    params, price = state.params, batch_price(state, config)\n", OWN_PRICE), clause="FREQ-11")
+@mutant("training: a batch takes part in its own price", clause="FREQ-11", target="training.training_step")
+def prices_itself(right, state, x, config):
+    acts = forward(x, state.params, config, training.batch_price(state, config)).acts
+    own = training.Running(*training.running_mean(*state.frequency, acts, config["frequency_decay"]))
+    price = training.batch_price(state._replace(frequency=own), config)
+    with patch.object(training, "batch_price", lambda *_: price):
+        return right(state, x, config)
 
 
 @mutant("training: the price is from the last batch alone", clause="FREQ-11", target="frequency.running_mean")

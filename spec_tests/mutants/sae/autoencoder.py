@@ -1,4 +1,4 @@
-"""Mutants of SAE."""
+"""Mutants of SAE: encode, decode, and what is refused."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.reference.sae.selection import topk
 from sae_spec.spec_tests.mutants import mutant
 
-# ---------------------------------------------------------------- encode
 
+# ---------------------------------------------------------------- encode
 
 @mutant("encode: b_enc left out", clause="SAE-1", target="autoencoder.encode", seen_in=("BatchTopK",))
 def without_b_enc(right, x, params, *more):
@@ -74,7 +74,6 @@ def summed_over_first(right, d_acts, pre, theta, bandwidth):
 
 
 # ---------------------------------------------------------------- decode
-
 
 @mutant("decode: b_dec left out", clause="SAE-5", target="autoencoder.decode")
 def bare_decode(right, acts, params, prefixes=None):
@@ -141,83 +140,7 @@ def cut_off(right, acts, params, prefixes=None):
     return right(acts, params, prefixes and [min(m, len(params["W_dec"])) for m in prefixes])
 
 
-# ---------------------------------------------------------------- backward
-
-
-@mutant("backward: nothing through pre", clause="SAE-8", target="autoencoder.backward", seen_in=("sparsify 1.3.3",))
-def pre_dropped(right, d_pre, *more):
-    return right(0 * d_pre, *more)
-
-
-@mutant("backward: nothing through acts", clause="SAE-8", target="autoencoder.backward")
-def acts_dropped(right, d_pre, d_acts, *more):
-    return right(d_pre, 0 * d_acts, *more)
-
-
-@mutant("backward: only the last prefix's reconstruction", clause="SAE-8", target="autoencoder.decode_backward")
-def last_prefix(right, d_recons, acts, params, prefixes=None):
-    last = np.zeros_like(d_recons)
-    last[-1] = d_recons[-1]
-    return right(last, acts, params, prefixes)
-
-
-@mutant("backward: the decoder tells silent latents nothing", clause="SAE-8", target="autoencoder.decode_backward",
-        seen_in=("Language-Model-SAEs",), where="Triton decode")
-def deaf_to_silent(right, d_recons, acts, params, prefixes=None):
-    d_acts, d_W_dec, d_b_dec = right(d_recons, acts, params, prefixes)
-    return np.where(acts != 0, d_acts, 0.0), d_W_dec, d_b_dec
-
-
-@mutant("backward: pre listens only where the latent is on", clause="SAE-8", target="autoencoder.backward")
-def pre_masked(right, d_pre, d_acts, d_recons, batch, params, config):
-    return right(np.where(batch.acts != 0, d_pre, 0.0), d_acts, d_recons, batch, params, config)
-
-
-@mutant("backward: x gets no gradient", clause="SAE-8", target="autoencoder.backward")
-def x_is_data(right, *arguments):
-    grads = right(*arguments)
-    return grads | {"x": 0 * grads["x"]}
-
-
-@mutant("tied: the encoder's gradient is lost", clause="SAE-9", target="autoencoder.backward")
-def decoder_path_only(right, d_pre, d_acts, d_recons, batch, params, config):
-    as_untied = right(d_pre, d_acts, d_recons, batch, {"W_enc": params["W_dec"]} | params, config)
-    return as_untied if "W_enc" in params else {name: grad for name, grad in as_untied.items() if name != "W_enc"}
-
-
-@mutant("tied: the decoder's gradient is lost", clause="SAE-9", target="autoencoder.backward")
-def encoder_path_only(right, d_pre, d_acts, d_recons, batch, params, config):
-    as_untied = right(d_pre, d_acts, d_recons, batch, {"W_enc": params["W_dec"]} | params, config)
-    return as_untied if "W_enc" in params else as_untied | {"W_dec": as_untied["W_enc"]}
-
-
-@mutant("tied: the two gradients are averaged", clause="SAE-9", target="autoencoder.backward")
-def averaged_paths(right, d_pre, d_acts, d_recons, batch, params, config):
-    grads = right(d_pre, d_acts, d_recons, batch, params, config)
-    return grads if "W_enc" in params else grads | {"W_dec": grads["W_dec"] / 2}
-
-
-@mutant("b_dec: the encoder's use has no gradient", clause="SAE-10", target="autoencoder.backward")
-def encoder_forgets_b_dec(right, d_pre, d_acts, d_recons, batch, params, config):
-    grads = right(d_pre, d_acts, d_recons, batch, params, config)
-    return grads | {"b_dec": d_recons.reshape(-1, params["b_dec"].size).sum(0)}
-
-
-@mutant("b_dec: the decoder's use has no gradient", clause="SAE-10", target="autoencoder.decode_backward")
-def decoder_forgets_b_dec(right, *arguments):
-    d_acts, d_W_dec, d_b_dec = right(*arguments)
-    return d_acts, d_W_dec, 0 * d_b_dec
-
-
-@mutant("b_dec: left out of the encoder, it still gets the encoder's gradient", clause="SAE-10",
-        target="autoencoder.backward")
-def left_out_and_still_there(right, *arguments):
-    *more, config = arguments
-    return right(*arguments) | {"b_dec": right(*more, config | {"subtract_b_dec": True})["b_dec"]}
-
-
 # ---------------------------------------------------------------- check
-
 
 def shapes_only(right, x, params):
     return right(np.zeros(x.shape), {name: np.zeros(np.shape(array)) for name, array in params.items()})
@@ -269,52 +192,3 @@ def turned_round(right, x, params, *more):
     if "W_enc" in params and np.shape(params["W_enc"]) != params["W_dec"].shape == np.shape(params["W_enc"].T):
         params = params | {"W_enc": params["W_enc"].T}
     return right(x, params, *more)
-
-
-# ---------------------------------------------------------------- gated
-
-
-def usual(shared, b_enc, r_mag, b_mag):
-    return relu(np.exp(r_mag) * shared + b_mag)
-
-
-def gated_mutant(gate=lambda pre: pre > 0, magnitude=usual):
-    def wrong(right, shared, b_enc, r_mag, b_mag):
-        mag = magnitude(shared, b_enc, r_mag, b_mag)
-        return np.where(gate(shared + b_enc), mag, 0.0)
-    return wrong
-
-
-for name, wrong in {
-    "gated: open at 0": gated_mutant(lambda pre: pre >= 0),
-    "gated: always open": gated_mutant(lambda pre: pre == pre),
-    "gated: the gate multiplies the magnitude": gated_mutant(magnitude=lambda s, b, r, m: (s + b) * usual(s, b, r, m)),
-    "gated: the magnitude may be negative": gated_mutant(magnitude=lambda s, b, r, m: np.exp(r) * s + m),
-    "gated: the magnitude's bias is scaled too": gated_mutant(magnitude=lambda s, b, r, m: relu(np.exp(r) * (s + m))),
-    "gated: the magnitude starts from pre": gated_mutant(magnitude=lambda s, b, r, m: usual(s + b, b, r, m)),
-    "gated: r_mag is the scale itself": gated_mutant(magnitude=lambda s, b, r, m: relu((1 + r) * s + m)),
-}.items():
-    mutant(name, clause="SAE-13", target="gated.gated")(wrong)
-
-
-@mutant("gated: straight through the gate", clause="SAE-14", target="autoencoder.activate_backward")
-def gate_learns(right, d_acts, shared, pre, acts, params, config):
-    d_shared, d_pre, more = right(d_acts, shared, pre, acts, params, config)
-    return d_shared, d_pre + d_acts if config["activation"] == "gated" else d_pre, more
-
-
-@mutant("gated: gradient through a closed gate", clause="SAE-14", target="gated.gated_backward")
-def closed_gate_leaks(right, d_acts, shared, b_enc, r_mag, b_mag):
-    return right(d_acts, shared, np.full_like(b_enc, 1e6), r_mag, b_mag)
-
-
-@mutant("gated: r_mag's gradient lacks its exp", clause="SAE-14", target="gated.gated_backward")
-def linear_r_mag(right, d_acts, shared, b_enc, r_mag, b_mag):
-    d_shared, d_r_mag, d_b_mag = right(d_acts, shared, b_enc, r_mag, b_mag)
-    return d_shared, d_r_mag / np.exp(r_mag), d_b_mag
-
-
-@mutant("gated: the magnitude's bias counts in r_mag's gradient", clause="SAE-14", target="gated.gated_backward")
-def scaled_bias(right, d_acts, shared, b_enc, r_mag, b_mag):
-    d_shared, d_r_mag, d_b_mag = right(d_acts, shared, b_enc, r_mag, b_mag)
-    return d_shared, d_r_mag + d_b_mag * b_mag, d_b_mag

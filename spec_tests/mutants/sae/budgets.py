@@ -3,7 +3,7 @@
 import numpy as np
 
 from sae_spec.spec_tests.mutants import mutant
-from sae_spec.spec_tests.mutants.selection import column_major
+from sae_spec.spec_tests.mutants.sae.selection import column_major
 
 
 # ---------------------------------------------------------------- budgets
