@@ -1,8 +1,8 @@
 """COST, the sum: everything a batch is charged, term by term, and the gradient of the total.
 
 `config` may hold the factors "l1_coefficient", "l0_coefficient", "tanh_coefficient", "tie_coefficient" and
-"aux_coefficient"; a term whose factor is absent or 0 is not charged. "tanh_scale" and "k_aux" are the
-parameters of theirs.
+"aux_coefficient"; a term whose factor is absent or 0 is not charged. tanh also needs "tanh_scale", aux "k_aux",
+and the gradient of l0 "bandwidth".
 """
 
 from typing import NamedTuple
@@ -10,14 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from .activations import relu, relu_backward, threshold, threshold_backward
-from .autoencoder import backward, encoder_weight
+from .autoencoder import backward
 from .auxiliary import aux, aux_backward, gate_reconstruction, gate_reconstruction_backward
 from .costs import l0, l0_backward, l1, l1_backward, reconstruction, reconstruction_backward
 from .costs import tanh, tanh_backward, tie, tie_backward
+from .linear import encoder_weight
 
 
 class Given(NamedTuple):
-    """What a batch is charged by and cannot change: no gradient flows into any of it."""
+    """What the charge of a batch depends on besides the batch; constants in every gradient."""
 
     price: np.ndarray              # (M,)  what a firing of each latent costs
     dead: np.ndarray               # (M,)  True where a latent is dead
@@ -27,7 +28,10 @@ class Given(NamedTuple):
 def coefficient(config, term, warmth=1.0):
     """The factor of a term.
 
+    term    "l1", "l0", "tanh", "tie" or "aux"
     warmth  from 0 to 1; multiplies the sparsity terms l1, l0 and tanh while they warm up
+    returns a number, 0 for a term that is not charged
+    raises  ValueError for a coefficient that is negative or not finite
 
     [COST-17] A coefficient is finite and not negative; any other is an error.
     """
@@ -43,6 +47,7 @@ def objective(batch, params, config, given):
     batch   Batch, from `autoencoder.forward`
     given   Given
     returns terms: {name: number}, "total" last
+    raises  ValueError for an empty batch, or a coefficient that is wrong or has no meaning here
 
     [COST-18] Every term is reported by name, already multiplied by its coefficient; "total" is their sum.
     [COST-19] A gated SAE's l1 and tanh fall on relu(pre), the gate, and it always pays its gate_reconstruction.
@@ -69,10 +74,10 @@ def objective(batch, params, config, given):
     return terms | {"total": sum(terms.values())}
 
 
-def of_activations_backward(charged, params, config, given):
+def activation_costs_backward(charged, params, config, given):
     """Gradient of l1 and tanh, the terms on activations.
 
-    charged  (B, M)  what they fall on: acts, or relu(pre) of a gated SAE
+    charged  (B, M)  what they are charged on: acts, or relu(pre) of a gated SAE
     returns d_charged (B, M), d_W_dec (M, D)
     """
     d_charged, d_W_dec = np.zeros_like(charged), np.zeros_like(params["W_dec"])
@@ -85,8 +90,8 @@ def of_activations_backward(charged, params, config, given):
     return d_charged, d_W_dec
 
 
-def of_parameters_backward(pre, params, config, given):
-    """Gradient of l0 and tie, the terms that reach parameters by no other way.
+def parameter_costs_backward(pre, params, config, given):
+    """Gradient of l0 and tie, the terms that reach parameters only, and those directly.
 
     pre     (B, M)
     returns gradients by parameter name, zero where there is none
@@ -110,8 +115,8 @@ def objective_backward(batch, params, config, given):
     (x, _, pre, acts, recons), W_dec = batch, params["W_dec"]
     is_gated = config["activation"] == "gated"
     charged = relu(pre) if is_gated else acts               # (B, M)
-    direct = of_parameters_backward(pre, params, config, given)
-    d_charged, d_W_dec = of_activations_backward(charged, params, config, given)
+    direct = parameter_costs_backward(pre, params, config, given)
+    d_charged, d_W_dec = activation_costs_backward(charged, params, config, given)
     d_acts, d_pre = d_charged, np.zeros_like(pre)           # (B, M) each
     if is_gated:                                            # what is charged is the gate, relu(pre)
         d_acts, d_pre = np.zeros_like(acts), relu_backward(d_charged, pre)

@@ -49,16 +49,17 @@ class State(NamedTuple):
 
 
 def initial_state(params):
-    """The state before the first step: no moments, nothing counted, every latent taken for alive."""
+    """The state before the first step: moments 0, nothing counted, every latent taken for alive."""
     zeros = {name: np.zeros_like(array) for name, array in params.items()}
     M = len(params["W_dec"])
     return State(params, Moments(zeros, zeros), Running(np.zeros(M), 0), Running(0.0, 0), np.zeros(M), 0)
 
 
 def learning_rate(step, config):
-    """Linear up, flat, linear down.
+    """The learning rate of a step: linear up, flat, linear down.
 
     step    counts from 0 to steps - 1
+    returns a number from 0 to config["learning_rate"]
 
     [TRAIN-6] Warm-up: (step + 1) / warmup_steps of the full rate, so the first step already moves.
     [TRAIN-7] Decay: (steps - step) / decay_steps over the last decay_steps; the last step still moves.
@@ -71,6 +72,9 @@ def learning_rate(step, config):
 
 def sparsity_warmth(step, config):
     """The factor on the sparsity coefficients, from 1 / sparsity_warmup_steps up to 1.
+
+    step    counts from 0
+    returns a number above 0, at most 1
 
     [TRAIN-8] l1, l0 and tanh warm up by (step + 1) / sparsity_warmup_steps; tie and aux do not.
     """
@@ -91,7 +95,7 @@ def count_tokens(tokens_since_fired, acts):
 
 
 def is_dead(tokens_since_fired, dead_after):
-    """(M,) True where a latent is dead.
+    """Which latents are dead.  tokens_since_fired (M,), returns dead (M,).
 
     [TRAIN-10] Dead means that the count has reached dead_after: tokens_since_fired >= dead_after.
     """
@@ -100,6 +104,12 @@ def is_dead(tokens_since_fired, dead_after):
 
 def clip_gradients(grads, max_grad_norm):
     """Scale all gradients together so that their joint norm is at most max_grad_norm.
+
+        grads <- grads · min(1, max_grad_norm / norm),    norm = sqrt(sum over all gradients of their squares)
+
+    grads          by parameter name
+    max_grad_norm  > 0, or None: do not clip
+    returns grads
 
     [TRAIN-11] The norm is taken over all parameters at once; a smaller one is left exactly as it is.
     """
@@ -116,6 +126,7 @@ def adam(param, grad, first, second, step, rate, beta1=0.9, beta2=0.999, epsilon
         second <- beta2 · second + (1 - beta2) · grad^2
         param  <- param - rate · (first / (1 - beta1^t)) / (sqrt(second / (1 - beta2^t)) + epsilon),  t = step + 1
 
+    param, grad, first, second  of one shape;  step counts from 0;  rate is its learning rate
     returns param, first, second
 
     [TRAIN-12] Both moments are bias-corrected and epsilon is added after the root.
@@ -128,7 +139,7 @@ def adam(param, grad, first, second, step, rate, beta1=0.9, beta2=0.999, epsilon
 
 
 def batch_price(state, config):
-    """What a firing costs in the coming batch, (M,): from earlier batches, or 1 if "priced" is False."""
+    """What a firing costs in the coming batch, (M,): decided by earlier batches, or 1 if "priced" is False."""
     if not config["priced"]:
         return np.ones_like(state.frequency.mean)
     D = state.params["b_dec"].size
@@ -136,7 +147,7 @@ def batch_price(state, config):
 
 
 def move(state, grads, config):
-    """Project, clip, Adam, renormalise.
+    """The parameters after one step: project, clip, Adam, renormalise.
 
     state   State
     grads   by parameter name
@@ -167,7 +178,8 @@ def training_step(state, x, config):
 
     state   State
     x       (B, D), B >= 1
-    returns state, terms (see objective)
+    returns State, terms (see `objective`)
+    raises  ValueError as `forward` and `objective` do
 
     [TRAIN-13] The order: forward and loss; gradients; projection of the decoder's; clipping; Adam; decoder rows
                back to norm 1; then the counters, the running frequency and the running threshold, from this batch.

@@ -4,7 +4,7 @@ import numpy as np
 
 from sae_spec import reference
 from sae_spec.reference.sae import activations, autoencoder, auxiliary, constraints, costs, frequency, gated
-from sae_spec.reference.sae import inference, initialization, objective, selection, training
+from sae_spec.reference.sae import inference, initialization, linear, objective, selection, training
 from sae_spec.spec_tests.adapters.absorption_operations import operations
 
 NAME, VERSION, DTYPES = "reference_numpy", reference.SPEC_VERSION, ["float64"]
@@ -159,7 +159,7 @@ RUN = {
     "batch_topk_inference": lambda c, i: {"acts": inference.batch_topk_inference(i["pre"], i["threshold"])},
     "budget_thresholds": lambda c, i: {"theta": inference.budget_thresholds(i["tau"], i["price"], i["dec_norm"])},
     "encode": encode,
-    "decode": lambda c, i: {"recons": autoencoder.decode(i["acts"], i, c.get("prefixes"))},
+    "decode": lambda c, i: {"recons": linear.decode(i["acts"], i, c.get("prefixes"))},
     "backward": backward,
     "firing_counts": lambda c, i: {"counts": frequency.firing_counts(i["acts"])},
     "frequency": lambda c, i: {"frequency": frequency.frequency(i["counts"], i["samples"])},

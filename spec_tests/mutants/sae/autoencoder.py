@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from sae_spec.reference.sae import autoencoder
 from sae_spec.reference.sae.activations import relu
 from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.reference.sae.selection import topk
@@ -26,17 +25,17 @@ def b_dec_added(right, x, params, *more):
     return right(x, params | {"b_dec": -params["b_dec"]}, *more)
 
 
-@mutant("encode: along the decoder, untied too", clause="SAE-1", target="autoencoder.encoder_weight")
+@mutant("encode: along the decoder, untied too", clause="SAE-1", target="linear.encoder_weight")
 def always_tied(right, params):
     return params["W_dec"]
 
 
-@mutant("tied: encodes along rows of norm 1", clause="SAE-2", target="autoencoder.encoder_weight")
+@mutant("tied: encodes along rows of norm 1", clause="SAE-2", target="linear.encoder_weight")
 def tied_to_directions(right, params):
     return params.get("W_enc", normalize_rows(params["W_dec"]))
 
 
-@mutant("tied: the other way round, encoder rows reversed", clause="SAE-2", target="autoencoder.encoder_weight")
+@mutant("tied: the other way round, encoder rows reversed", clause="SAE-2", target="linear.encoder_weight")
 def tied_backwards(right, params):
     return params.get("W_enc", -params["W_dec"])
 
@@ -75,30 +74,30 @@ def summed_over_first(right, d_acts, pre, theta, bandwidth):
 
 # ---------------------------------------------------------------- decode
 
-@mutant("decode: b_dec left out", clause="SAE-5", target="autoencoder.decode")
+@mutant("decode: b_dec left out", clause="SAE-5", target="linear.decode")
 def bare_decode(right, acts, params, prefixes=None):
     return right(acts, {"W_dec": params["W_dec"], "b_dec": 0 * params["b_dec"]}, prefixes)
 
 
-@mutant("decode: through rows of norm 1", clause="SAE-5", target="autoencoder.decode",
+@mutant("decode: through rows of norm 1", clause="SAE-5", target="linear.decode",
         seen_in=("overcomplete 0.3.0",), convention=True)
 def unit_decode(right, acts, params, prefixes=None):
     return right(acts, {"W_dec": normalize_rows(params["W_dec"]), "b_dec": params["b_dec"]}, prefixes)
 
 
-@mutant("decode: negative activations are dropped", clause="SAE-5", target="autoencoder.decode")
+@mutant("decode: negative activations are dropped", clause="SAE-5", target="linear.decode")
 def positive_decode(right, acts, *more):
     return right(relu(acts), *more)
 
 
-@mutant("matryoshka: blocks instead of prefixes", clause="SAE-6", target="autoencoder.decode")
+@mutant("matryoshka: blocks instead of prefixes", clause="SAE-6", target="linear.decode")
 def blocks(right, acts, params, prefixes=None):
     recons = right(acts, params, prefixes)
     shorter = np.concatenate([np.broadcast_to(params["b_dec"], recons[:1].shape), recons[:-1]])
     return recons - shorter + params["b_dec"]
 
 
-@mutant("matryoshka: b_dec in the last prefix only", clause="SAE-6", target="autoencoder.decode")
+@mutant("matryoshka: b_dec in the last prefix only", clause="SAE-6", target="linear.decode")
 def b_dec_last(right, acts, params, prefixes=None):
     recons = right(acts, params, prefixes)
     recons[:-1] -= params["b_dec"]
@@ -115,19 +114,19 @@ def separate_choices(right, batch, params, config, given):
     return right(batch, params, config, given)
 
 
-@mutant("prefixes: M is appended where it is missing", clause="SAE-7", target="autoencoder.decode",
+@mutant("prefixes: M is appended where it is missing", clause="SAE-7", target="linear.decode",
         seen_in=("SAELens 6.54.12",), convention=True)
 def completed(right, acts, params, prefixes=None):
     M = len(params["W_dec"])
     return right(acts, params, prefixes + [M] if prefixes and prefixes[-1] < M else prefixes)
 
 
-@mutant("prefixes: sorted first", clause="SAE-7", target="autoencoder.decode")
+@mutant("prefixes: sorted first", clause="SAE-7", target="linear.decode")
 def tidied(right, acts, params, prefixes=None):
     return right(acts, params, sorted(set(prefixes)) if prefixes else None)
 
 
-@mutant("prefixes: an empty one is allowed", clause="SAE-7", target="autoencoder.decode")
+@mutant("prefixes: an empty one is allowed", clause="SAE-7", target="linear.decode")
 def from_zero(right, acts, params, prefixes=None):
     if prefixes and prefixes[0] == 0 and len(prefixes) > 1:
         rest = right(acts, params, prefixes[1:])
@@ -135,7 +134,7 @@ def from_zero(right, acts, params, prefixes=None):
     return right(acts, params, prefixes)
 
 
-@mutant("prefixes: cut off at M", clause="SAE-7", target="autoencoder.decode")
+@mutant("prefixes: cut off at M", clause="SAE-7", target="linear.decode")
 def cut_off(right, acts, params, prefixes=None):
     return right(acts, params, prefixes and [min(m, len(params["W_dec"])) for m in prefixes])
 
@@ -146,23 +145,23 @@ def shapes_only(right, x, params):
     return right(np.zeros(x.shape), {name: np.zeros(np.shape(array)) for name, array in params.items()})
 
 
-@mutant("check: nothing need be finite", clause="SAE-11", target="autoencoder.check")
+@mutant("check: nothing need be finite", clause="SAE-11", target="linear.check")
 def not_checked(right, x, params):
     return shapes_only(right, x, params)
 
 
-@mutant("check: infinity is let through", clause="SAE-11", target="autoencoder.check")
+@mutant("check: infinity is let through", clause="SAE-11", target="linear.check")
 def nan_only(right, x, params):
     tame = lambda array: np.where(np.isinf(array), 0.0, array)
     return right(tame(x), {name: tame(array) for name, array in params.items()})
 
 
-@mutant("check: parameters are trusted", clause="SAE-11", target="autoencoder.check")
+@mutant("check: parameters are trusted", clause="SAE-11", target="linear.check")
 def x_only(right, x, params):
     return right(x, {name: np.zeros(np.shape(array)) for name, array in params.items()})
 
 
-@mutant("check: x is trusted", clause="SAE-11", target="autoencoder.check")
+@mutant("check: x is trusted", clause="SAE-11", target="linear.check")
 def params_only(right, x, params):
     return right(np.zeros(x.shape), params)
 
@@ -173,7 +172,7 @@ def zeroed(right, x, params, *more):
     return right(tame(x), {name: tame(array) for name, array in params.items()}, *more)
 
 
-@mutant("check: the error does not say which array", clause="SAE-11", target="autoencoder.check")
+@mutant("check: the error does not say which array", clause="SAE-11", target="linear.check")
 def anonymous(right, x, params):
     try:
         right(x, params)
@@ -181,7 +180,7 @@ def anonymous(right, x, params):
         raise ValueError("bad input") from None
 
 
-@mutant("check: shapes may broadcast", clause="SAE-12", target="autoencoder.check")
+@mutant("check: shapes may broadcast", clause="SAE-12", target="linear.check")
 def broadcast(right, x, params):
     if not all(np.all(np.isfinite(array)) for array in (x, *params.values())):
         right(x, params)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sae_spec.reference.sae import autoencoder, auxiliary, costs
+from sae_spec.reference.sae import autoencoder, auxiliary, costs, linear
 from sae_spec.reference.sae.activations import relu
 from sae_spec.spec_tests.mutants import mutant
 from sae_spec.spec_tests.mutants.sae.costs import also, total
@@ -155,7 +155,7 @@ def live_decoder(right, batch, params, config, given):
         return grads
     open_gate = relu(batch.pre)
     d_recon = costs.reconstruction_backward(1.0, batch.x, (open_gate @ params["W_dec"] + params["b_dec"])[np.newaxis])
-    _, d_W_dec, d_b_dec = autoencoder.decode_backward(d_recon, open_gate, params)
+    _, d_W_dec, d_b_dec = linear.decode_backward(d_recon, open_gate, params)
     return also(grads, {"W_dec": d_W_dec, "b_dec": d_b_dec})
 
 

@@ -15,14 +15,14 @@ def acts_dropped(right, d_pre, d_acts, *more):
     return right(d_pre, 0 * d_acts, *more)
 
 
-@mutant("backward: only the last prefix's reconstruction", clause="SAE-8", target="autoencoder.decode_backward")
+@mutant("backward: only the last prefix's reconstruction", clause="SAE-8", target="linear.decode_backward")
 def last_prefix(right, d_recons, acts, params, prefixes=None):
     last = np.zeros_like(d_recons)
     last[-1] = d_recons[-1]
     return right(last, acts, params, prefixes)
 
 
-@mutant("backward: the decoder tells silent latents nothing", clause="SAE-8", target="autoencoder.decode_backward",
+@mutant("backward: the decoder tells silent latents nothing", clause="SAE-8", target="linear.decode_backward",
         seen_in=("Language-Model-SAEs",), where="Triton decode")
 def deaf_to_silent(right, d_recons, acts, params, prefixes=None):
     d_acts, d_W_dec, d_b_dec = right(d_recons, acts, params, prefixes)
@@ -64,7 +64,7 @@ def encoder_forgets_b_dec(right, d_pre, d_acts, d_recons, batch, params, config)
     return grads | {"b_dec": d_recons.reshape(-1, params["b_dec"].size).sum(0)}
 
 
-@mutant("b_dec: the decoder's use has no gradient", clause="SAE-10", target="autoencoder.decode_backward")
+@mutant("b_dec: the decoder's use has no gradient", clause="SAE-10", target="linear.decode_backward")
 def decoder_forgets_b_dec(right, *arguments):
     d_acts, d_W_dec, d_b_dec = right(*arguments)
     return d_acts, d_W_dec, 0 * d_b_dec
