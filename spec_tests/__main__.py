@@ -7,10 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 # What an implementation is judged by. The suite's tests of itself and of our production code are not among it.
-CONFORMANCE = ["test_fixtures.py", "test_activations.py", "test_selection.py", "test_autoencoder.py", "test_frequency.py",
-               "test_costs.py", "test_training.py", "test_agreement.py", "test_toy.py", "test_absorption.py",
-               "test_ground_truth.py", "test_saebench.py", "test_detector.py", "test_meta_theory.py",
-               "test_agreement_absorption.py"]
+CONFORMANCE = sorted((HERE / "conformance").rglob("test_*.py"), key=lambda path: (path.name != "test_fixtures.py", path))
 
 USAGE = """\
 usage: python -m sae_spec.spec_tests --adapter NAME_OR_PATH [options]
@@ -65,7 +62,7 @@ def main(argv=None):
     except (ValueError, ImportError) as error:
         print(f"sae_spec.spec_tests: {error}", file=sys.stderr)
         return 2
-    files = [str(HERE / "conformance" / name) for name in CONFORMANCE]
+    files = [str(path) for path in CONFORMANCE]
     # No configuration file of the caller's project may change what runs: hence an empty one.
     options = ["-c", os.devnull, f"--rootdir={HERE}", "--import-mode=importlib", "-p", "no:cacheprovider",
                "-q", "--no-header", "--tb=short"]

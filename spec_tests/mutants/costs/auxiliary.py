@@ -5,7 +5,7 @@ import numpy as np
 from sae_spec.reference.sae import autoencoder, auxiliary, costs, linear
 from sae_spec.reference.sae.activations import relu
 from sae_spec.spec_tests.mutants import mutant
-from sae_spec.spec_tests.mutants.sae.costs import also, total
+from sae_spec.spec_tests.mutants.costs.costs import also, total
 
 
 # ---------------------------------------------------------------- aux

@@ -2,7 +2,7 @@
 
 from sae_spec.reference.sae import autoencoder, costs
 from sae_spec.spec_tests.mutants import mutant
-from sae_spec.spec_tests.mutants.sae.costs import also, total
+from sae_spec.spec_tests.mutants.costs.costs import also, total
 
 
 @mutant("coefficient: a negative one is a reward", clause="COST-17", target="objective.coefficient")

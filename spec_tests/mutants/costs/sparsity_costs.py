@@ -5,7 +5,7 @@ import numpy as np
 from sae_spec.reference.sae import autoencoder, costs
 from sae_spec.reference.sae.activations import relu
 from sae_spec.spec_tests.mutants import mutant
-from sae_spec.spec_tests.mutants.sae.costs import also
+from sae_spec.spec_tests.mutants.costs.costs import also
 
 
 # ---------------------------------------------------------------- l1 and tanh
