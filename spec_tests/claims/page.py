@@ -3,7 +3,7 @@
 import html
 import json
 
-from sae_spec.torch_impl.program.page import picture
+from sae_spec.torch_impl.pages import picture
 
 STYLE = ("body{font:16px/1.5 system-ui;max-width:52rem;margin:2rem auto;padding:0 1rem}h2{margin-top:2.5rem}"
          "pre{background:#f4f4f4;padding:.7rem;overflow-x:auto;font-size:13px}img{max-width:100%}"

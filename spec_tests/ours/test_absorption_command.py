@@ -16,8 +16,8 @@ from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.spec_tests.core.complaints import bytes_of
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig, load_sae
 from sae_spec.torch_impl.program.command_line import main
-from sae_spec.torch_impl.formats.saelens import load_any, load_saelens
-from sae_spec.torch_impl.training.run import checkpoint
+from sae_spec.torch_impl.formats import load_any, load_saelens
+from sae_spec.torch_impl.training import checkpoint
 
 N, D = 6000, 6
 

@@ -12,6 +12,7 @@ from sae_spec.spec_tests.core.commands import SCRIPT, start
 from sae_spec.spec_tests.core.complaints import bytes_of
 from sae_spec.torch_impl import load_sae
 from sae_spec.torch_impl.program.command_line import main
+from sae_spec.torch_impl.training import checkpoint
 
 ROWS = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float16)
 TRAIN = ["train", "rows.npy", "--out", "run", "--M", 12, "--k", 2, "--steps", 8, "--batch-size", 10,
@@ -68,20 +69,18 @@ def test_train_leaves_a_run_that_can_be_read(sae_spec, tmp_path):
 
 
 def test_resume_goes_on_to_the_same_bytes(sae_spec, tmp_path, monkeypatch):
-    from sae_spec.torch_impl.training import run
-
-    def interrupted(trainer):
-        save(trainer)
-        if trainer.steps_done == 6:
+    def interrupted(run_folder, sae, moments, steps_done):
+        save(run_folder, sae, moments, steps_done)
+        if steps_done == 6:
             raise KeyboardInterrupt
 
     sae_spec(*TRAIN)
-    whole, save = bytes_of(tmp_path / "run"), run.save
+    whole, save = bytes_of(tmp_path / "run"), checkpoint.save
     shutil.rmtree(tmp_path / "run")
-    monkeypatch.setattr(run, "save", interrupted)
+    monkeypatch.setattr(checkpoint, "save", interrupted)
     status = sae_spec(*TRAIN)[0]
     assert status != 0 and bytes_of(tmp_path / "run") != whole
-    monkeypatch.setattr(run, "save", save)
+    monkeypatch.setattr(checkpoint, "save", save)
     assert sae_spec("train", "rows.npy", "--out", "run", "--resume")[0] == 0
     assert bytes_of(tmp_path / "run") == whole
     line = refused(sae_spec, "train", "rows.npy", "--out", "run", "--resume", "--k", 3)

@@ -38,7 +38,7 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
     from ..absorption.detector import THRESHOLD
     from ..absorption.find import find_absorption
     from ..absorption.recall import feature_recall
-    from ..formats.saelens import load_any
+    from ..formats import load_any
     from ..training.data import open_activations
     from . import absorption_report
     from .train_command import choose_device, say

@@ -2,18 +2,22 @@
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
-from . import demo_figures as figures
+from ..sae.frequency import firing_counts, frequency
+from ..training.atomic import replace_text
 from ..training.config import SAEConfig, TrainingConfig
 from ..training.data import Activations
-from .demo_data import CHILD, PARENT, toy_hierarchy, word_embeddings
-from ..sae.frequency import firing_counts, frequency
+from ..training.module import SparseAutoencoder
 from ..training.trainer import Trainer
+from . import demo_figures as figures
+from .demo_data import CHILD, PARENT, toy_hierarchy, word_embeddings
 
 # The four of the discussion: untied and tied with L1, and two whose cost of speaking is the frequency-aware price.
 TOY_SAES = {
@@ -40,19 +44,20 @@ class Trained(NamedTuple):
     """One trained SAE and what the report says of it."""
 
     name: str
-    sae: torch.nn.Module
-    history: list            # the lines of metrics.jsonl
-    frequencies: torch.Tensor  # (M,) over the whole data set
-    summary: dict            # the columns of the table
+    sae: SparseAutoencoder
+    history: list[dict[str, Any]]  # the lines of metrics.jsonl
+    frequencies: Tensor      # (M,) over the whole data set
+    summary: dict[str, float]      # the columns of the table
 
 
-def main(out):
+def main(out: Path) -> int:
     """Run the demo.
 
     out     folder for the report, the conformance result and the runs
     returns the exit status: 0 if every clause holds
     """
-    out, console = Path(out), Console(stderr=True)
+    console = Console(stderr=True)
+    embeddings, _ = word_embeddings()                       # first: a package that is missing shows before minutes are spent
     out.mkdir(parents=True, exist_ok=True)
     console.rule("1 of 3: does the implementation compute what the specification says?")
     status = check(out / "conformance.json")
@@ -64,29 +69,28 @@ def main(out):
     toy = train_all(x, TOY_SAES, TOY, runs / "toy", console)
 
     console.rule("3 of 3: 30,522 real activations, the word embeddings of MiniLM")
-    embeddings, _ = word_embeddings()
     real = train_all(embeddings, REAL_SAES, REAL, runs / "words", console)
 
     page = figures.report(status == 0, read(out / "conformance.json"), toy, toy_readings(toy, x, on), directions, real)
-    (out / "report.html").write_text(page, encoding="utf-8")
+    replace_text(out / "report.html", page)
     console.print(f"\n[bold]{out / 'report.html'}[/] is written"
                   + ("" if status == 0 else "; [red bold]some clauses do not hold: see the table above[/]"))
     return status
 
 
-def check(report):
+def check(report: Path) -> int:
     """Every clause on this implementation, with few examples a property; prints the clause by dtype table."""
     from sae_spec.spec_tests.__main__ import main as run_suite
 
     return run_suite(["--adapter", "torch_impl", "--effort", "quick", "--require", "*", "--report", str(report)])
 
 
-def read(path):
+def read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"clauses": {}, "tests": {}}
 
 
-def train_all(x, saes, common, folder, console):
-    """Each SAE on the same data, in a run folder of its own."""
+def train_all(x: Tensor, saes: Mapping[str, Any], common: Mapping[str, Any], folder: Path, console: Console) -> list[Trained]:
+    """Each SAE on the same rows x (N, D), in a run folder of its own."""
     data, trained = Activations(x), []
     for name, (architecture, training) in saes.items():
         console.print(name, style="bold")
@@ -99,8 +103,8 @@ def train_all(x, saes, common, folder, console):
 
 
 @torch.no_grad()
-def measured(name, sae, x, run):
-    """What the SAE does on all of x, with the threshold it keeps for inference."""
+def measured(name: str, sae: SparseAutoencoder, x: Tensor, run: Path) -> Trained:
+    """What the SAE does on all of x (N, D), with its running threshold."""
     counts, spent, error = torch.zeros(sae.config.M), 0.0, 0.0
     for rows in x.split(4096):
         acts = sae.encode(rows)
@@ -118,16 +122,18 @@ def measured(name, sae, x, run):
 
 
 @torch.no_grad()
-def toy_readings(trained, x, on):
+def toy_readings(trained: Sequence[Trained], x: Tensor, on: Tensor) -> list[dict[str, float]]:
     """For each SAE: the parent's latent, and how often it speaks on the parent alone and beside the child.
 
+    x   (N, D) samples of the toy world
+    on  (N, F) bool, which features are active in them
     The parent's latent is the one whose firing best agrees with the parent where the child is absent.
     returns a list of {"alone": share, "beside the child": share}
     """
     alone, beside = on[:, PARENT] & ~on[:, CHILD], on[:, CHILD]
     readings = []
-    for each in trained:
-        fires = each.sae.encode(x) != 0                     # (N, M)
+    for one in trained:
+        fires = one.sae.encode(x) != 0                     # (N, M)
         clean = ~on[:, CHILD]
         agreement = (fires[clean] == on[clean, PARENT].unsqueeze(-1)).float().mean(0)   # (M,)
         parent = int(agreement.argmax())

@@ -1,20 +1,12 @@
-"""HTML pages that are one file: jinja2 sets them, figures lie inside."""
+"""The program's pages: its templates stand beside this file."""
 
-import base64
-import io
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from .. import pages
+from ..pages import picture as picture
 
 
-def render(template, **values):
+def render(template: str, **values: Any) -> str:
     """A template of this folder as HTML."""
-    pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape())
-    return pages.get_template(template).render(**values)
-
-
-def picture(figure):
-    """A matplotlib figure as a data URI."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return pages.render(Path(__file__).parent / template, **values)

@@ -2,15 +2,22 @@
 
 import inspect
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from textwrap import shorten
-from typing import Annotated, Literal, Optional, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar, get_args, get_origin
 
 import typer
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ..sae import CHOOSING_RULES
-from ..training.config import SAEConfig, TrainingConfig
+from ..training.config import Config, SAEConfig, TrainingConfig
+from .terminal import choose_device, say
+
+if TYPE_CHECKING:
+    from ..training.trainer import Trainer
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 ABOUT = """Train an SAE on activations in a .npy or .safetensors file of shape (N, D), one row a token.
 
@@ -44,68 +51,32 @@ OWN_OPTIONS = {
 OWN_DEFAULTS = {"config": None, "tensor": None, "device": "auto", "resume": False}
 
 
-def train(data, out, config, tensor, device, resume, **options):
+def train(data: Path, out: Path, config: Path | None, tensor: str | None, device: str, resume: bool, **options: Any) -> None:
+    """The command. `options` has every field of both configurations; None: not given."""
     from ..training.data import open_activations
     from ..training.trainer import Trainer
 
-    given = read_toml(config) if config else {"sae": {}, "training": {}}
+    tables = read_toml(config) if config else {"sae": {}, "training": {}}
     for model, table in ((SAEConfig, "sae"), (TrainingConfig, "training")):
-        given[table] |= {name: options[name] for name in model.model_fields if options.get(name) is not None}
+        tables[table] |= {name: options[name] for name in model.model_fields if options.get(name) is not None}
     source, device = open_activations(data, tensor), choose_device(device)
     if resume:
         trainer = Trainer.resume(out, device)
-        refuse_changes(given, trainer, config, options)
+        refuse_changes(tables, trainer, config, options)
     else:
-        sae_config = build(SAEConfig, complete(given["sae"], source.D), config, options)
-        training = build(TrainingConfig, given["training"], config, options)
+        sae_config = build(SAEConfig, complete(tables["sae"], source.D), config, options)
+        training = build(TrainingConfig, tables["training"], config, options)
         trainer = Trainer.start(sae_config, training, source, device)
         note_what_is_missing(trainer)
     trainer.fit(source, out)
     say(f"{trainer.steps_done} steps done: load_sae reads the SAE in {out}, metrics.jsonl tells how it went")
 
 
-def complete(sae, D):
-    """What was asked of the SAE, with D from the data and a size and sparsity to begin with."""
-    if sae.get("D", D) != D:
-        raise ValueError(f"SAEConfig.D: the data has D = {D}, got {sae['D']}")
-    M = sae.get("M", 8 * D)
-    chooses = sae.get("activation", SAEConfig.model_fields["activation"].default) in CHOOSING_RULES
-    k = {"k": max(1, min(32, D // 4))} if chooses else {}
-    return {"D": D, "M": M, **k, **sae}
+def read_toml(path: Path) -> dict[str, dict[str, Any]]:
+    """The tables [sae] and [training] of a TOML file.
 
-
-def note_what_is_missing(trainer):
-    """An activation that does not choose needs a sparsity cost; without one it is legal but hardly meant."""
-    activation = trainer.sae.config.activation
-    paid = any(trainer.config[f"{term}_coefficient"] for term in ("l1", "l0", "tanh"))
-    if activation not in CHOOSING_RULES and not paid:
-        costs = "--l1-coefficient or --tanh-coefficient"
-        say(f"note: nothing makes this {activation} SAE sparse; give it {costs}"
-            + (" or --l0-coefficient" if activation == "jumprelu" else ""))
-
-
-def build(model, values, file, options):
-    """A configuration; a mistake in what `file` (a path or None) says, and not an option, names the file too."""
-    try:
-        return model(**values)
-    except ValueError as error:
-        field = str(error).partition(":")[0].split(".")[1]  # of "SAEConfig.prefixes.0: must be ..."
-        by_file = file is not None and options.get(field) is None
-        raise ValueError(f"{file}: {error}" if by_file else str(error)) from None
-
-
-def refuse_changes(given, trainer, file, options):
-    """A resumed run keeps its configuration; asking for another is an error, not ignored."""
-    for table, config in (("sae", trainer.sae.config), ("training", trainer.training)):
-        wanted = build(type(config), config.model_dump() | given[table], file, options)
-        for name in given[table]:
-            if getattr(wanted, name) != getattr(config, name):
-                raise ValueError(f"{type(config).__name__}.{name}: the run to resume has "
-                                 f"{getattr(config, name)}, got {getattr(wanted, name)}")
-
-
-def read_toml(path):
-    """The tables [sae] and [training] of a TOML file."""
+    raises  OSError, ValueError that names the file
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -122,44 +93,47 @@ def read_toml(path):
     return tables | content
 
 
-def choose_device(name):
-    """The device's name, "auto" resolved; raises ValueError for one that is not there."""
-    import torch
+def complete(sae: Mapping[str, Any], D: int) -> dict[str, Any]:
+    """What was asked of the SAE, with D from the data and a size and sparsity to begin with."""
+    if sae.get("D", D) != D:
+        raise ValueError(f"SAEConfig.D: the data has D = {D}, got {sae['D']}")
+    chooses = sae.get("activation", SAEConfig.model_fields["activation"].default) in CHOOSING_RULES
+    k = {"k": max(1, min(32, D // 4))} if chooses else {}
+    return {"D": D, "M": 8 * D, **k, **sae}
 
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+
+def build(model: type[AnyConfig], values: Mapping[str, Any], file: Path | None, options: Mapping[str, Any]) -> AnyConfig:
+    """A configuration; a mistake in what the TOML file says, and not an option, names the file too."""
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:         # torch's ways of saying that there is none
-        raise ValueError(f"device: {name} cannot be used here ({shorten(str(error), 60)})") from None
-    return name
+        return model(**values)
+    except ValueError as error:
+        field = str(error).partition(":")[0].split(".")[1]  # of "SAEConfig.prefixes.0: must be ..."
+        by_file = file is not None and options.get(field) is None
+        raise ValueError(f"{file}: {error}" if by_file else str(error)) from None
 
 
-def say(text):
-    typer.echo(text, err=True)
+def refuse_changes(tables: Mapping[str, Mapping[str, Any]], trainer: "Trainer", file: Path | None,
+                   options: Mapping[str, Any]) -> None:
+    """A resumed run keeps its configuration; asking for another is an error, not ignored."""
+    for table, config in (("sae", trainer.sae.config), ("training", trainer.training)):
+        wanted = build(type(config), config.model_dump() | tables[table], file, options)
+        for name in tables[table]:
+            if getattr(wanted, name) != getattr(config, name):
+                raise ValueError(f"{type(config).__name__}.{name}: the run to resume has "
+                                 f"{getattr(config, name)}, got {getattr(wanted, name)}")
 
 
-def folded(text):
-    """A text whose paragraphs are one line each: the terminal decides where to break them."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+def note_what_is_missing(trainer: "Trainer") -> None:
+    """An activation that does not choose needs a sparsity cost; without one it is legal but hardly meant."""
+    activation = trainer.sae.config.activation
+    paid = any(trainer.config[f"{term}_coefficient"] for term in ("l1", "l0", "tanh"))
+    if activation not in CHOOSING_RULES and not paid:
+        costs = "--l1-coefficient or --tanh-coefficient"
+        say(f"note: nothing makes this {activation} SAE sparse; give it {costs}"
+            + (" or --l0-coefficient" if activation == "jumprelu" else ""))
 
 
-def option_of(name, field, panel):
-    """The command-line option of a configuration field: left out, the field keeps its default."""
-    kind = field.annotation
-    if type(None) in get_args(kind):                        # Optional[kind]
-        kind = next(arg for arg in get_args(kind) if arg is not type(None))
-    choices = f": {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""
-    shown = "" if field.get_default() in (None, PydanticUndefined) else f" (default: {field.default})"
-    kind = {Literal: str, tuple: list[int]}.get(get_origin(kind), kind)
-    flag = name.replace("_", "-")
-    option = typer.Option(f"--{flag}/--no-{flag}" if kind is bool else f"--{flag}", rich_help_panel=panel,
-                          help=field.description + choices + shown)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None,
-                             annotation=Annotated[Optional[kind], option])
-
-
-def signature_of_train():
+def signature_of_train() -> inspect.Signature:
     """What typer reads off `train`: its own options, then one for each field of the configurations."""
     parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation,
                                     default=OWN_DEFAULTS.get(name, inspect.Parameter.empty))
@@ -170,5 +144,20 @@ def signature_of_train():
     return inspect.Signature(parameters)
 
 
-train.__signature__ = signature_of_train()
-train.__annotations__ = {name: p.annotation for name, p in train.__signature__.parameters.items()}
+def option_of(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
+    """The command-line option of a configuration field: left out, the field keeps its default."""
+    kind: Any = field.annotation
+    if type(None) in get_args(kind):                        # Optional[kind]
+        kind = next(arg for arg in get_args(kind) if arg is not type(None))
+    choices = f": {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""
+    shown = "" if field.get_default() in (None, PydanticUndefined) else f" (default: {field.default})"
+    kind = str if get_origin(kind) is Literal else list[int] if get_origin(kind) is tuple else kind
+    flag = name.replace("_", "-")
+    option = typer.Option(f"--{flag}/--no-{flag}" if kind is bool else f"--{flag}", rich_help_panel=panel,
+                          help=(field.description or "") + choices + shown)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None,
+                             annotation=Annotated[Optional[kind], option])
+
+
+vars(train)["__signature__"] = signature_of_train()
+train.__annotations__ = {name: option.annotation for name, option in signature_of_train().parameters.items()}

@@ -10,22 +10,25 @@ comes last: it is what makes a checkpoint the current one, so the two files neve
 """
 
 import json
+from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from safetensors import SafetensorError, safe_open
+import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
-from .atomic import replace_file
+from .atomic import replace_file, replace_text
 from .config import SAEConfig, TrainingConfig
 from .module import SparseAutoencoder
+from .sae_file import CheckpointError, check_tensors, filled, read_tensors
 
 FORMAT, VERSION = "sae-spec run", 1
 MOMENTS = ("first_moment", "second_moment")
-
-
-class CheckpointError(ValueError):
-    """A run folder that cannot be used; the message names the file and the field."""
+Moments = Mapping[str, Mapping[str, Tensor]]                # {"first_moment": {parameter name: tensor}, "second_moment": ...}
+Folder = str | PathLike[str]
+Device = torch.device | str | None
 
 
 class Checkpoint(NamedTuple):
@@ -33,11 +36,11 @@ class Checkpoint(NamedTuple):
 
     sae: SparseAutoencoder
     training: TrainingConfig
-    moments: dict                  # {"first_moment": {parameter name: tensor}, "second_moment": ...}
+    moments: Moments
     steps_done: int
 
 
-def start(run_folder, sae_config, training_config, data):
+def start(run_folder: Folder, sae_config: SAEConfig, training_config: TrainingConfig, data: str) -> None:
     """Take an empty or new folder for a run.
 
     data    text that identifies the data
@@ -53,14 +56,14 @@ def start(run_folder, sae_config, training_config, data):
     folder.mkdir(parents=True, exist_ok=True)
     content = {"format": FORMAT, "version": VERSION, "sae": sae_config.model_dump(),
                "training": training_config.model_dump(), "data": data}
-    text = json.dumps(content, indent=2) + "\n"
-    replace_file(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
+    replace_text(folder / "config.json", json.dumps(content, indent=2) + "\n")
 
 
-def save(run_folder, sae, moments, steps_done):
+def save(run_folder: Folder, sae: SparseAutoencoder, moments: Moments, steps_done: int) -> None:
     """Make this the run's current checkpoint.
 
     moments  {"first_moment": {parameter name: tensor}, "second_moment": ...}
+    raises   OSError; the last good checkpoint then stays
     """
     folder, about = Path(run_folder), {"steps_done": str(steps_done)}
     flat = {f"{kind}.{name}": moment for kind in MOMENTS for name, moment in moments[kind].items()}
@@ -72,37 +75,34 @@ def save(run_folder, sae, moments, steps_done):
             old.unlink()
 
 
-def load(run_folder, device=None):
+def load(run_folder: Folder, device: Device = None) -> Checkpoint:
     """The whole state of a run, to go on with.
 
-    returns Checkpoint
     raises  CheckpointError that names the file and the field
     """
     folder = Path(run_folder)
     training = read_config(folder)[1]
     sae, steps_done = _load_sae(folder, device)
-    params = sae.parameters_by_name()
-    want = {f"{kind}.{name}": param for kind in MOMENTS for name, param in params.items()}
-    path = folder / f"trainer.{steps_done}.safetensors"
-    tensors, about = _read(path, want)
-    if about != steps_done:
-        raise CheckpointError(f"{path}: steps_done is {about}, expected {steps_done}")
+    params, path = sae.parameters_by_name(), folder / f"trainer.{steps_done}.safetensors"
+    tensors, about = read_tensors(path)
+    check_tensors(tensors, {f"{kind}.{name}": param for kind in MOMENTS for name, param in params.items()}, path)
+    if (step := _steps_done(about, path)) != steps_done:
+        raise CheckpointError(f"{path}: steps_done is {step}, expected {steps_done}")
     moments = {kind: {name: tensors[f"{kind}.{name}"].clone() for name in params} for kind in MOMENTS}
     return Checkpoint(sae, training, moments, steps_done)
 
 
-def load_sae(run_folder, device=None):
+def load_sae(run_folder: Folder, device: Device = None) -> SparseAutoencoder:
     """The SAE of a run, in eval mode.
 
-    run_folder  what `sae-spec train --out` wrote
+    run_folder  what `sae-spec train --out` or `Trainer.fit` wrote
     device      where to; the CPU unless given
-    returns SparseAutoencoder
-    raises  CheckpointError that names the file and the field
+    raises      CheckpointError that names the file and the field
     """
     return _load_sae(Path(run_folder), device)[0].eval()
 
 
-def read_json(path):
+def read_json(path: Path) -> Any:
     """What a JSON file holds; raises CheckpointError that names it."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -112,7 +112,7 @@ def read_json(path):
         raise CheckpointError(f"{path}: not JSON ({error})") from None
 
 
-def read_config(run_folder):
+def read_config(run_folder: Folder) -> tuple[SAEConfig, TrainingConfig, str]:
     """(SAEConfig, TrainingConfig, data identity) of a run; raises CheckpointError."""
     path = Path(run_folder) / "config.json"
     if not path.is_file():
@@ -131,35 +131,16 @@ def read_config(run_folder):
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def _load_sae(folder, device):
-    config = read_config(folder)[0]
-    path = folder / "sae.safetensors"
-    sae = SparseAutoencoder(config)
-    tensors, steps_done = _read(path, sae.state_dict())
-    sae.to(tensors["W_dec"].dtype).load_state_dict(tensors)
-    return sae.to(device), steps_done
+def _load_sae(folder: Path, device: Device) -> tuple[SparseAutoencoder, int]:
+    config, path = read_config(folder)[0], folder / "sae.safetensors"
+    tensors, about = read_tensors(path)
+    sae = filled(config, tensors, path)
+    return sae.to(device), _steps_done(about, path)
 
 
-def _read(path, want):
-    """All tensors of a file and its steps_done; names, shapes and kinds of number must be those of `want`."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            steps_done = (file.metadata() or {}).get("steps_done", "")
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: truncated or not a .safetensors file ({error})") from None
-    for name in sorted(want.keys() ^ tensors.keys()):
-        raise CheckpointError(f"{path}: {name} is {'missing' if name in want else 'not expected'}")
-    for name, tensor in tensors.items():
-        if tensor.shape != want[name].shape:
-            raise CheckpointError(f"{path}: {name} has shape {tuple(tensor.shape)}, "
-                                  f"expected {tuple(want[name].shape)}")
-        if tensor.is_floating_point() != want[name].is_floating_point():
-            raise CheckpointError(f"{path}: {name} is of type {tensor.dtype}")
-        if not tensor.isfinite().all():
-            raise CheckpointError(f"{path}: {name} holds a number that is not finite")
-    if not steps_done.isdecimal():
+def _steps_done(about: Mapping[str, str], path: Path) -> int:
+    """The number of steps that a file's metadata give."""
+    text = about.get("steps_done", "")
+    if not text.isdecimal():
         raise CheckpointError(f"{path}: steps_done is missing")
-    return tensors, int(steps_done)
+    return int(text)

@@ -8,22 +8,25 @@ mapping that they take. A mistake is one ValueError of one line that names the f
 This module does not import torch.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, Optional
+from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..sae import BUDGET_RULES, CHOOSING_RULES
 
+if TYPE_CHECKING:
+    from typing_extensions import Self                      # pydantic brings it
+
 Activation = Literal["relu", "jumprelu", "gated", "topk", "abs_topk", "batch_topk", "budget_topk",
                      "batch_budget_topk"]
-
 
 WORDING = {"Input should be": "must be", "greater than or equal to": "at least", "greater than": "above",
            "less than or equal to": "at most", "less than": "below"}
 
 
-def one_line(error, model):
+def one_line(error: ValidationError, model: type[BaseModel]) -> str:
     """The first complaint of a pydantic ValidationError: `Model.field: what is wrong`."""
     first = error.errors()[0]
     where = ".".join([model.__name__, *map(str, first["loc"])])
@@ -40,7 +43,7 @@ def one_line(error, model):
 
 
 @contextmanager
-def one_line_errors(model):
+def one_line_errors(model: type[BaseModel]) -> Iterator[None]:
     """Turn pydantic's report of several lines into the project's one."""
     try:
         yield
@@ -53,19 +56,20 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    def __init__(self, **values: Any):
-        with one_line_errors(type(self)):
-            super().__init__(**values)
+    if not TYPE_CHECKING:                                   # type checkers read the fields instead: a typo shows
+        def __init__(self, **values):
+            with one_line_errors(type(self)):
+                super().__init__(**values)
 
-    __init__.__pydantic_base_init__ = True                  # model_validate need not pass through __init__
+        __init__.__pydantic_base_init__ = True              # model_validate need not pass through __init__
 
     @classmethod
-    def model_validate(cls, *args: Any, **options: Any):
+    def model_validate(cls, *args: Any, **options: Any) -> "Self":
         with one_line_errors(cls):
             return super().model_validate(*args, **options)
 
     @classmethod
-    def model_validate_json(cls, *args: Any, **options: Any):
+    def model_validate_json(cls, *args: Any, **options: Any) -> "Self":
         with one_line_errors(cls):
             return super().model_validate_json(*args, **options)
 
@@ -75,20 +79,20 @@ class SAEConfig(Config):
 
     D: int = Field(ge=1, description="dimension of the activations that are taken apart")
     M: int = Field(ge=1, description="number of latents")
-    activation: Activation = Field("batch_topk", description="rule that says which latents are on")
-    k: Optional[int] = Field(None, description=(
+    activation: Activation = Field(default="batch_topk", description="rule that says which latents are on")
+    k: Optional[int] = Field(default=None, description=(
         "latents on per sample; for the budget rules the budget. The *_topk activations need it, "
         "the others take none"))
-    tied: bool = Field(False, description="encode with the decoder's own matrix")
-    subtract_b_dec: bool = Field(True, description="subtract b_dec from the input before encoding")
-    prefixes: Optional[tuple[int, ...]] = Field(None, strict=False, description=(
+    tied: bool = Field(default=False, description="encode with the decoder's own matrix")
+    subtract_b_dec: bool = Field(default=True, description="subtract b_dec from the input before encoding")
+    prefixes: Optional[tuple[int, ...]] = Field(default=None, strict=False, description=(
         "Matryoshka: sizes that increase up to M (default: only M)"))
-    bandwidth: float = Field(1e-3, gt=0, description=(
+    bandwidth: float = Field(default=1e-3, gt=0, description=(
         "jumprelu: width of the window that trains thresholds, in units of pre-activations"))
-    initial_threshold: float = Field(1e-3, gt=0, description="jumprelu: thresholds before the first step")
+    initial_threshold: float = Field(default=1e-3, gt=0, description="jumprelu: thresholds before the first step")
 
     @model_validator(mode="after")
-    def _consistent(self):
+    def _consistent(self) -> "SAEConfig":
         if self.activation in CHOOSING_RULES:
             if self.k is None:
                 raise ValueError(f"k: the activation {self.activation} needs it")
@@ -102,7 +106,7 @@ class SAEConfig(Config):
         return self
 
 
-def tenth_of_the_run(given):
+def tenth_of_the_run(given: dict[str, Any]) -> int:
     """How long a latent may be silent, in samples, from the steps and the batch size."""
     return max(1, min(10_000_000, given["steps"] * given["batch_size"] // 10))
 
@@ -110,45 +114,45 @@ def tenth_of_the_run(given):
 class TrainingConfig(Config):
     """How an SAE is trained. Counts of samples are rows of the data (one row: one token's activation)."""
 
-    steps: int = Field(10_000, ge=1, description="number of training steps")
-    batch_size: int = Field(4096, ge=1, description="samples per step")
-    learning_rate: float = Field(3e-4, gt=0, description="Adam's rate between warm-up and decay")
+    steps: int = Field(default=10_000, ge=1, description="number of training steps")
+    batch_size: int = Field(default=4096, ge=1, description="samples per step")
+    learning_rate: float = Field(default=3e-4, gt=0, description="Adam's rate between warm-up and decay")
     warmup_steps: int = Field(default_factory=lambda given: given["steps"] // 20, ge=0, description=(
         "steps of linear warm-up of the rate (default: 1/20 of the steps)"))
     decay_steps: int = Field(default_factory=lambda given: given["steps"] // 5, ge=0, description=(
         "steps of linear decay at the end (default: 1/5 of the steps)"))
     sparsity_warmup_steps: int = Field(default_factory=lambda given: given["steps"] // 20, ge=0, description=(
         "steps until l1, l0 and tanh count in full (default: 1/20 of the steps)"))
-    max_grad_norm: Optional[float] = Field(None, gt=0, description=(
+    max_grad_norm: Optional[float] = Field(default=None, gt=0, description=(
         "clip all gradients together to this norm (default: do not clip)"))
     dead_after: int = Field(default_factory=tenth_of_the_run, ge=1, description=(
         "a latent silent for so many samples is dead (default: a tenth of the run, at most 10 million)"))
-    priced: Optional[bool] = Field(None, description=(
+    priced: Optional[bool] = Field(default=None, description=(
         "weigh each latent by its frequency-aware price (default: where the activation is a budget rule)"))
-    frequency_decay: float = Field(0.999, ge=0, lt=1, description="memory of the running frequency")
-    min_frequency: float = Field(1e-6, gt=0, le=1, description="a lower frequency is priced as this one")
-    threshold_decay: float = Field(0.999, ge=0, lt=1, description="memory of the batch rules' threshold")
-    l1_coefficient: float = Field(0.0, ge=0, description="factor of the L1 cost")
-    l0_coefficient: float = Field(0.0, ge=0, description="factor of the L0 cost; for jumprelu only")
-    tanh_coefficient: float = Field(0.0, ge=0, description="factor of the tanh cost")
-    tanh_scale: float = Field(4.0, gt=0, description="steepness of the tanh cost")
-    tie_coefficient: float = Field(0.0, ge=0, description=(
+    frequency_decay: float = Field(default=0.999, ge=0, lt=1, description="memory of the running frequency")
+    min_frequency: float = Field(default=1e-6, gt=0, le=1, description="a lower frequency is priced as this one")
+    threshold_decay: float = Field(default=0.999, ge=0, lt=1, description="memory of the batch rules' threshold")
+    l1_coefficient: float = Field(default=0.0, ge=0, description="factor of the L1 cost")
+    l0_coefficient: float = Field(default=0.0, ge=0, description="factor of the L0 cost; for jumprelu only")
+    tanh_coefficient: float = Field(default=0.0, ge=0, description="factor of the tanh cost")
+    tanh_scale: float = Field(default=4.0, gt=0, description="steepness of the tanh cost")
+    tie_coefficient: float = Field(default=0.0, ge=0, description=(
         "factor of the penalty on encoder and decoder rows that point apart"))
-    aux_coefficient: Optional[float] = Field(None, ge=0, description=(
+    aux_coefficient: Optional[float] = Field(default=None, ge=0, description=(
         "factor of the auxiliary loss that revives dead latents (default: 1/32 for the *_topk activations, "
         "0 for others)"))
-    k_aux: Optional[int] = Field(None, ge=1, description=(
+    k_aux: Optional[int] = Field(default=None, ge=1, description=(
         "dead latents that may speak in a sample of the auxiliary loss (default: half of D)"))
-    centre: Literal["mean", "geometric_median", "zero"] = Field("mean", description="where b_dec starts")
-    seed: int = Field(0, ge=0, lt=2**63, description=(
+    centre: Literal["mean", "geometric_median", "zero"] = Field(default="mean", description="where b_dec starts")
+    seed: int = Field(default=0, ge=0, lt=2**63, description=(
         "decides the initial directions and the order of the data"))
-    precision: Literal["float32", "bfloat16"] = Field("float32", description=(
+    precision: Literal["float32", "bfloat16"] = Field(default="float32", description=(
         "of the encoder's product; parameters and moments stay as they are"))
-    log_every: int = Field(100, ge=1, description="steps between two lines of metrics.jsonl")
-    checkpoint_every: int = Field(1000, ge=1, description="steps between two checkpoints")
+    log_every: int = Field(default=100, ge=1, description="steps between two lines of metrics.jsonl")
+    checkpoint_every: int = Field(default=1000, ge=1, description="steps between two checkpoints")
 
 
-def config_mapping(sae, training):
+def config_mapping(sae: SAEConfig, training: TrainingConfig) -> dict[str, Any]:
     """Both configurations as the one plain mapping that the functions read.
 
     sae       SAEConfig

@@ -5,22 +5,79 @@ step alone, so a resumed run sees exactly what an uninterrupted one would have s
 """
 
 import hashlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from ..sae.initialization import geometric_median
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-class Activations:
-    """Rows of activations, (N, D), and the order in which training sees them."""
+def open_activations(path: str | PathLike[str], tensor: str | None = None) -> "Activations":
+    """Activations from a file, mapped into memory, not read.
 
-    def __init__(self, rows, name="activations"):
+    path    a .npy file, or a .safetensors file
+    tensor  .safetensors: which of its tensors; unless given the first that has two dimensions
+    returns Activations
+    raises  FileNotFoundError; ValueError that names the file for anything else that is wrong with it
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if path.suffix == ".safetensors":
+        return Activations(_open_safetensors(path, tensor), str(path))
+    if path.suffix != ".npy":
+        raise ValueError(f"{path}: expected a .npy or a .safetensors file")
+    if tensor is not None:
+        raise ValueError(f"{path}: a .npy file has no named tensors, got {tensor!r}")
+    return Activations(open_npy(path), str(path))
+
+
+def open_npy(path: str | PathLike[str]) -> Tensor:
+    """What a .npy file holds, mapped into memory, not read; the tensor may be written to, the file stays as it is.
+
+    raises  FileNotFoundError; ValueError that names a file that holds anything but numbers
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        return torch.from_numpy(np.load(path, mmap_mode="c"))   # "c": torch wants memory that can be written to
+    except (ValueError, TypeError, EOFError, OSError) as error:
+        raise ValueError(f"{path}: not a .npy file of numbers ({_first_line(error)})") from None
+
+
+def _open_safetensors(path: Path, tensor: str | None) -> Tensor:
+    try:
+        with safe_open(path, framework="pt") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
+            flat = [name for name, shape in shapes.items() if len(shape) == 2]
+            if tensor is None and not flat:
+                raise ValueError(f"{path}: holds no tensor of two dimensions")
+            if tensor is not None and tensor not in shapes:
+                raise ValueError(f"{path}: holds no tensor {tensor!r}; it has {', '.join(shapes)}")
+            return file.get_tensor(tensor or flat[0])
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a .safetensors file ({_first_line(error)})") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+class Activations:
+    """Rows of activations and the order in which training sees them.
+
+    rows  (N, D) tensor    name  str    N, D  int
+    """
+
+    def __init__(self, rows: Tensor, name: str = "activations") -> None:
         """
         rows  (N, D)  tensor of floats on the CPU, may be memory-mapped; N >= 1, D >= 1
         name  what to call it in error messages
@@ -32,10 +89,10 @@ class Activations:
             raise ValueError(f"{name}: expected floating-point numbers, got {rows.dtype}")
         self.rows, self.name = rows, name
         self.N, self.D = rows.shape
-        self._orders = {}                                   # epoch's seed -> permutation; the latest two
+        self._orders: dict[tuple[int, int], np.ndarray] = {}  # epoch's seed -> permutation; the latest two
         self.sample(1024)                                   # a wrong file shows here, not hours into a run
 
-    def batch(self, step, batch_size, seed):
+    def batch(self, step: int, batch_size: int, seed: int) -> Tensor:
         """The rows of one step.
 
         returns (batch_size, D) in the file's type
@@ -52,8 +109,8 @@ class Activations:
             filled += len(piece)
         return self.rows[index.sort().values]               # sorted: the disk is read in one direction
 
-    def batches(self, first, last, batch_size, seed):
-        """The rows of steps first .. last - 1, each gathered while the one before is being used."""
+    def batches(self, first: int, last: int, batch_size: int, seed: int) -> Iterator[Tensor]:
+        """The rows (batch_size, D) of steps first .. last - 1, each gathered while the one before is being used."""
         with ThreadPoolExecutor(1) as ahead:
             coming = [ahead.submit(self.batch, first, batch_size, seed)] if first < last else []
             for step in range(first + 1, last + 1):
@@ -62,7 +119,7 @@ class Activations:
                     coming.append(ahead.submit(self.batch, step, batch_size, seed))
                 yield ready
 
-    def sample(self, count, seed=0):
+    def sample(self, count: int, seed: int = 0) -> Tensor:
         """At most `count` different rows, the same for the same seed; all of them where there are no more.
 
         returns (n, D), float32 or wider
@@ -77,7 +134,7 @@ class Activations:
             raise ValueError(f"{self.name}: row {index[bad][0]} holds a number that is not finite")
         return rows
 
-    def centre(self, kind, seed=0, count=65_536):
+    def centre(self, kind: str, seed: int = 0, count: int = 65_536) -> Tensor:
         """Where b_dec starts, from a sample of `count` rows.
 
         kind  "mean", "geometric_median" or "zero"
@@ -88,58 +145,14 @@ class Activations:
         rows = self.sample(count, seed)
         return geometric_median(rows) if kind == "geometric_median" else rows.mean(0)
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """A short name for the data's content: its shape, type and 64 of its rows."""
         digest = hashlib.sha256(f"{self.N} {self.D} {self.rows.dtype}".encode())
         digest.update(self.sample(64).numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def _order(self, seed, epoch):
+    def _order(self, seed: int, epoch: int) -> np.ndarray:
         if (seed, epoch) not in self._orders:
             order = np.random.default_rng([seed, epoch]).permutation(self.N)
             self._orders = dict([*self._orders.items(), ((seed, epoch), order)][-2:])
         return self._orders[seed, epoch]
-
-
-def open_activations(path, tensor=None):
-    """Activations from a file, mapped into memory, not read.
-
-    path    a .npy file, or a .safetensors file
-    tensor  .safetensors: which of its tensors; unless given the first that has two dimensions
-    returns Activations
-    raises  FileNotFoundError; ValueError that names the file for anything else that is wrong with it
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    readers = {".npy": _open_npy, ".safetensors": _open_safetensors}
-    if path.suffix not in readers:
-        raise ValueError(f"{path}: expected a .npy or a .safetensors file")
-    return Activations(readers[path.suffix](path, tensor), str(path))
-
-
-def _open_npy(path, tensor):
-    if tensor is not None:
-        raise ValueError(f"{path}: a .npy file has no named tensors, got {tensor!r}")
-    try:
-        return torch.from_numpy(np.load(path, mmap_mode="c"))   # "c": torch wants it writable; no file is
-    except (ValueError, TypeError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: not a .npy file of numbers ({_first_line(error)})") from None
-
-
-def _open_safetensors(path, tensor):
-    try:
-        with safe_open(path, framework="pt") as file:
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
-            flat = [name for name, shape in shapes.items() if len(shape) == 2]
-            if tensor is None and not flat:
-                raise ValueError(f"{path}: holds no tensor of two dimensions")
-            if tensor is not None and tensor not in shapes:
-                raise ValueError(f"{path}: holds no tensor {tensor!r}; it has {', '.join(shapes)}")
-            return file.get_tensor(tensor or flat[0])
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a .safetensors file ({_first_line(error)})") from None
-
-
-def _first_line(error):
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

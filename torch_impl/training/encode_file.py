@@ -9,27 +9,32 @@ The result is a .safetensors file of three tensors, a sparse (N, M) matrix as in
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
-from .atomic import replace_file
 from ..kernels.chunks import rows_at_once
+from .atomic import replace_file
+from .data import Activations
+from .module import SparseAutoencoder
+from .progress import progress_bar
 
 DTYPES = {"values": (torch.float32, "F32"), "indices": (torch.int32, "I32"), "offsets": (torch.int64, "I64")}
 
 
 @torch.no_grad()
-def encode_file(sae, data, out, progress=True):
+def encode_file(sae: SparseAutoencoder, data: Activations, out: str | PathLike[str], progress: bool = True) -> int:
     """Encode all rows of `data`, in their order, into the file `out`.
 
     sae       SparseAutoencoder, in eval mode unless the batch rules are to choose over each batch
-    data      data.Activations
+    data      Activations, rows (N, D)
     out       path of the .safetensors file to write; it appears whole or not at all
     progress  False: no progress bar
     returns the number of activations that are not 0
+    raises  ValueError for rows of another D, or that are not finite
     """
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -39,27 +44,28 @@ def encode_file(sae, data, out, progress=True):
         parts = {name: Path(folder) / name for name in DTYPES}
         append(parts["offsets"], torch.zeros(1, dtype=torch.int64))
         with progress_bar(progress) as bar:
-            task = bar.add_task("", total=data.N)
+            task = bar.add_task("encoding", total=data.N)
             for first in range(0, data.N, batch):
                 rows = data.rows[first : first + batch]
-                found = sae.entries(rows.to(device))
-                append(parts["values"], found.values.to(torch.float32))
-                append(parts["indices"], found.places.indices.to(torch.int32))
-                append(parts["offsets"], found.places.offsets[1:] + total)
-                total += len(found.values)
+                active = sae.entries(rows.to(device))
+                append(parts["values"], active.values.to(torch.float32))
+                append(parts["indices"], active.places.indices.to(torch.int32))
+                append(parts["offsets"], active.places.offsets[1:] + total)
+                total += len(active.values)
                 bar.advance(task, len(rows))
         replace_file(out, lambda path: assemble(path, parts, {"M": str(sae.config.M)}))
     return total
 
 
-def append(path, tensor):
+def append(path: Path, tensor: Tensor) -> None:
+    """Add a tensor's raw bytes to a file."""
     with open(path, "ab") as file:
         file.write(tensor.cpu().numpy().tobytes())
 
 
-def assemble(path, parts, about):
+def assemble(path: Path, parts: Mapping[str, Path], about: Mapping[str, str]) -> None:
     """A .safetensors file from the raw bytes of its tensors, copied piece by piece: none need fit in memory."""
-    header, at = {"__metadata__": about}, 0
+    header, at = {"__metadata__": dict(about)}, 0
     for name, part in parts.items():
         dtype, code = DTYPES[name]
         size = part.stat().st_size
@@ -72,8 +78,3 @@ def assemble(path, parts, about):
         for part in parts.values():
             with open(part, "rb") as source:
                 shutil.copyfileobj(source, file, 2**20)
-
-
-def progress_bar(shown):
-    return Progress(TextColumn("encoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                    console=Console(stderr=True), disable=not shown)

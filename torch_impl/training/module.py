@@ -1,14 +1,17 @@
 """`SparseAutoencoder`: the spec's functions as one nn.Module, parameters and running estimates included."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..sae import sparse_autoencoder
-from ..sae.autoencoder import decode, encode
-from ..sae import BATCH_RULES
+from ..sae import BATCH_RULES, sparse_autoencoder
+from ..sae.autoencoder import encode
 from ..sae.initialization import initial_parameters
+from ..sae.linear import decode
+from ..sparse.entries import Entries
+from .config import SAEConfig
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -48,16 +51,25 @@ class SparseAutoencoder(nn.Module):
     sample is encoded on its own, by the running threshold.
     """
 
+    config: SAEConfig
     W_dec: nn.Parameter
     b_dec: nn.Parameter
     b_enc: nn.Parameter
+    tokens_since_fired: Tensor
+    frequency_mean: Tensor
+    frequency_batches: Tensor
+    price: Tensor
+    threshold: Tensor
+    threshold_seen: Tensor
 
-    def __init__(self, config, seed=0, b_dec=None, dtype=torch.float32, device=None):
+    def __init__(self, config: SAEConfig, seed: int | torch.Generator = 0, b_dec: Tensor | None = None,
+                 dtype: torch.dtype = torch.float32, device: torch.device | str | None = None) -> None:
         """
         config  SAEConfig
         seed    a number or a CPU torch.Generator; the directions drawn are the same on every device
         b_dec   (D,)  the data's centre (see `Activations.centre`); 0 unless given
         dtype   of parameters and estimates: torch.float32 or torch.float64
+        device  where to; the CPU unless given
         raises  ValueError for a b_dec of the wrong shape or another dtype
         """
         super().__init__()
@@ -84,7 +96,7 @@ class SparseAutoencoder(nn.Module):
             self.register_buffer(name, tensor)
         self.to(device)
 
-    def encode(self, x, check_inputs=True):
+    def encode(self, x: Tensor, check_inputs: bool = True) -> Tensor:
         """Samples to activations.
 
         x             (B, D); taken in the parameters' type
@@ -94,7 +106,7 @@ class SparseAutoencoder(nn.Module):
         """
         return self._encode(x, check_inputs)[1]
 
-    def encode_sparse(self, x, check_inputs=True):
+    def encode_sparse(self, x: Tensor, check_inputs: bool = True) -> tuple[Tensor, Tensor]:
         """Samples to the activations that are not 0, with no dense (B, M) beyond a chunk of samples.
 
         x             as for `encode`, and so are the errors
@@ -102,39 +114,44 @@ class SparseAutoencoder(nn.Module):
                 number of them in a sample, and a sample with fewer fills up with value 0 at latent 0.
                 Scattered into zeros (adding, for the fill) they are what `encode` returns
         """
-        return tuple(found.view(*x.shape[:-1], found.shape[1]) for found in self.entries(x, check_inputs).padded())
+        values, indices = self.entries(x, check_inputs).padded()
+        shape = (*x.shape[:-1], values.shape[1])
+        return values.view(shape), indices.view(shape)
 
-    def entries(self, x, check_inputs=True):
-        """The same as `entries.Entries`, without fill; B counts all samples of x."""
+    def entries(self, x: Tensor, check_inputs: bool = True) -> Entries:
+        """`encode` as a sparse matrix, (B, M) with B the number of all samples of x: see sparse/entries.py."""
         x = x.to(self.W_dec.dtype)
-        _, acts = sparse_autoencoder.encode(x, self.parameters_by_name(), self.mapping, self.price,
-                                            self._inference_threshold(check_inputs), check_inputs)
+        *_, acts = sparse_autoencoder.encode(x, self.parameters_by_name(), self.mapping, self.price,
+                                             self._inference_threshold(check_inputs), check_inputs)
         return acts.nonzero()
 
-    def decode(self, acts):
+    def decode(self, acts: Tensor) -> Tensor:
         """Activations (B, M) to the reconstruction (B, D) by all latents."""
         return decode(acts, self.parameters_by_name())[-1]
 
-    def forward(self, x, check_inputs=True):
+    def forward(self, x: Tensor, check_inputs: bool = True) -> Output:
         """Samples to everything: see `Output`.  Arguments and errors as for `encode`."""
         pre, acts = self._encode(x, check_inputs)
         recons = decode(acts, self.parameters_by_name(), self.mapping["prefixes"])
         return Output(pre, acts, recons[-1], recons)
 
-    def parameters_by_name(self):
+    if TYPE_CHECKING:                                       # nn.Module's says Any
+        def __call__(self, x: Tensor, check_inputs: bool = True) -> Output: ...
+
+    def parameters_by_name(self) -> dict[str, nn.Parameter]:
         """{name: parameter}, the `params` of the functions."""
         return dict(self.named_parameters())
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         chosen = self.config.model_dump(exclude_defaults=True)
         return ", ".join(f"{name}={value}" for name, value in chosen.items())
 
-    def _encode(self, x, check_inputs):
+    def _encode(self, x: Tensor, check_inputs: bool) -> tuple[Tensor, Tensor]:
         _, pre, acts = encode(x.to(self.W_dec.dtype), self.parameters_by_name(), self.mapping, self.price,
                               self._inference_threshold(check_inputs), check_inputs)
         return pre, acts
 
-    def _inference_threshold(self, check_inputs):
+    def _inference_threshold(self, check_inputs: bool) -> Tensor | None:
         """The running threshold where a batch rule must do without a batch, else None."""
         if self.training or self.config.activation not in BATCH_RULES:
             return None
@@ -143,11 +160,11 @@ class SparseAutoencoder(nn.Module):
                              "it encodes in eval mode (in train mode it chooses over the batch)")
         return self.threshold
 
-    def _apply(self, fn, recurse=True):
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Every cast and move of a module passes through here; estimates move, but are not cast to half."""
         estimates = {id(buffer) for buffer in self.buffers()}
 
-        def careful(tensor):
+        def careful(tensor: Tensor) -> Tensor:
             result = fn(tensor)
             return tensor.to(result.device) if id(tensor) in estimates and result.dtype in HALF else result
 

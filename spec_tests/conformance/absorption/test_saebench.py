@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sae_spec.spec_tests.core.compare import assert_same
@@ -176,6 +176,7 @@ scores_ = st.lists(st.integers(0, 8), min_size=1, max_size=6).map(lambda eighths
 
 @clause("ABS-8")
 @given(scores=scores_, gain=st.sampled_from([0.125, 0.25]))
+@example(scores=np.array([0.0, 0.5, 0.5]), gain=0.125)      # better than with the first latent, not than with two
 def test_main_latents_as_the_published_loop_finds_them(adapter, scores, gain):
     previous, ranking, main = -100.0, np.arange(len(scores))[::-1], []
     for k, score in enumerate(scores, start=1):
