@@ -96,8 +96,8 @@ def modules_of_the_reference():
 @cache
 def all_mutants():
     """Every mutant of every file in this folder and the folders in it, in the order of the files' names."""
-    for found in pkgutil.walk_packages(__path__, f"{__name__}."):
-        importlib.import_module(found.name)
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        importlib.import_module(module.name)
     return tuple(MUTANTS)
 
 

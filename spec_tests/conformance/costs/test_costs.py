@@ -99,8 +99,8 @@ def test_only_the_error_counts_and_doubled_it_costs_four_times(adapter, asked, s
 @given(asked=charges("reconstruction"))
 def test_prefixes_cost_what_each_costs_alone_together(adapter, asked):
     config, inputs = asked
-    each = [{"recons": recon[np.newaxis]} for recon in inputs["recons"]]
-    same(adapter, sum(cost(adapter, config, inputs, **alone) for alone in each), cost(adapter, config, inputs))
+    by_prefix = [{"recons": recon[np.newaxis]} for recon in inputs["recons"]]
+    same(adapter, sum(cost(adapter, config, inputs, **alone) for alone in by_prefix), cost(adapter, config, inputs))
     want = np.concatenate([gradient(adapter, config, inputs, **alone)["d_recons"] for alone in each])
     assert_same({"d_recons": want}, gradient(adapter, config, inputs), adapter.dtype)
 
@@ -111,9 +111,9 @@ def test_the_objective_charges_each_prefix_once_and_nothing_besides(adapter, sae
     acts = adapter("encode", sae.config, **sae.inputs)["acts"]
     recons = decode(adapter, sae.config, sae.inputs, acts)
     x = sae.inputs["x"]
-    each = [cost(adapter, {"cost": "reconstruction"}, {"x": x, "recons": recon[np.newaxis]}) for recon in recons]
+    by_prefix = [cost(adapter, {"cost": "reconstruction"}, {"x": x, "recons": recon[np.newaxis]}) for recon in recons]
     got = adapter("objective", sae.config, **({"price": np.ones(sae.M)} | sae.inputs), dead=np.zeros(sae.M))
-    assert_same({"reconstruction": sum(each)}, got, adapter.dtype)
+    assert_same({"reconstruction": sum(by_prefix)}, got, adapter.dtype)
 
 
 # Slopes by differences need digits to lose: float64.
@@ -154,8 +154,8 @@ def test_a_row_and_its_opposite_cost_2_together_whatever_it_is_compared_with(ada
 def test_the_tie_is_the_mean_over_latents(adapter, asked):
     config, inputs = asked
     pairs = [{name: array[[i]] for name, array in inputs.items()} for i in range(len(inputs["W_dec"]))]
-    each = [cost(adapter, config, pair) for pair in pairs]
-    same(adapter, 1 + np.mean(each), 1 + cost(adapter, config, inputs))
+    by_latent = [cost(adapter, config, pair) for pair in pairs]
+    same(adapter, 1 + np.mean(by_latent), 1 + cost(adapter, config, inputs))
 
 
 @clause("COST-9", dtypes=("float64",))

@@ -37,8 +37,8 @@ def test_once_in_D_to_the_n_samples_costs_n(adapter, power, exponent):
 @clause("FREQ-6")
 @given(D=dimensions, one=st.integers(3, 6), other=st.integers(3, 6))
 def test_prices_of_rare_latents_add_up_where_frequencies_multiply(adapter, D, one, other):
-    each = price_of(adapter, [2.0**-one, 2.0**-other], D)
-    assert_same({"price": price_of(adapter, 2.0 ** -(one + other), D)}, {"price": [each.sum()]}, adapter.dtype)
+    apart = price_of(adapter, [2.0**-one, 2.0**-other], D)
+    assert_same({"price": price_of(adapter, 2.0 ** -(one + other), D)}, {"price": [apart.sum()]}, adapter.dtype)
 
 
 @clause("FREQ-6", "FREQ-7")

@@ -104,8 +104,8 @@ def test_the_pseudo_gradient_of_l0_is_its_difference_across_the_window(adapter, 
     config, inputs = asked
     inputs = inputs | {"pre": inputs["pre"] + 1 / 16}           # off the window's edges, which differences do not see
     theta, reach = inputs["theta"], config["bandwidth"] / 2
-    for i, each in enumerate(np.eye(len(theta))):
-        beyond, before = (cost(adapter, config, inputs, theta=theta + sign * reach * each) for sign in (1, -1))
+    for i, latent in enumerate(np.eye(len(theta))):
+        beyond, before = (cost(adapter, config, inputs, theta=theta + sign * reach * latent) for sign in (1, -1))
         got = gradient(adapter, config, inputs)["d_theta"][i]
         assert_same({"d_theta": (beyond - before) / config["bandwidth"]}, {"d_theta": got}, adapter.dtype)
 

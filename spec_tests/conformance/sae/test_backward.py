@@ -106,7 +106,7 @@ def test_latents_in_another_order_do_the_same_in_that_order(adapter, ask, data):
 @given(ask=asked(activations=("relu", "jumprelu", "gated", "topk", "abs_topk")))
 def test_a_batch_has_the_gradients_of_its_samples_added_up(adapter, ask):
     sae, d = ask
-    each = [backward(adapter, changed(sae, x=sae.inputs["x"][b : b + 1]),
-                     **{name: cotangent[..., b : b + 1, :] for name, cotangent in d.items()}) for b in range(sae.B)]
-    rows = np.concatenate([grads.pop("d_x") for grads in each])
-    assert_same(added(*each) | {"d_x": rows}, backward(adapter, sae, **d), adapter.dtype)
+    by_sample = [backward(adapter, changed(sae, x=sae.inputs["x"][b : b + 1]),
+                          **{name: cotangent[..., b : b + 1, :] for name, cotangent in d.items()}) for b in range(sae.B)]
+    rows = np.concatenate([grads.pop("d_x") for grads in by_sample])
+    assert_same(added(*by_sample) | {"d_x": rows}, backward(adapter, sae, **d), adapter.dtype)

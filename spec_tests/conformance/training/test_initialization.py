@@ -94,8 +94,8 @@ def test_symmetric_data_has_its_centre_in_the_middle_even_if_a_sample_is_there(a
 @given(data=dyadic((4, 2), -1.0, 1.0))
 def test_the_centre_is_nearer_to_all_samples_than_mean_and_coordinate_median(adapter, data):
     distance = lambda point: np.sqrt(((data - point) ** 2).sum(1)).sum()
-    found = distance(centre_of(adapter, data))
+    nearest = distance(centre_of(adapter, data))
     rounding = 8 * UNIT_ROUNDOFF[adapter.dtype]
-    assert found <= distance(data.mean(0)) * (1 + 1e-5) + rounding
-    assert found <= distance(np.median(data, 0)) * (1 + 1e-3) + rounding        # 64 steps get this close
+    assert nearest <= distance(data.mean(0)) * (1 + 1e-5) + rounding
+    assert nearest <= distance(np.median(data, 0)) * (1 + 1e-3) + rounding        # 64 steps get this close
     assert "data" in adapter.error("geometric_median", data=data[:0])

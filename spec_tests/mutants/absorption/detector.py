@@ -83,14 +83,14 @@ def one_level(right, *arguments):
 
 @mutant("detector: the level of all decides alone", clause="ABS-30", target="evidence.evidence")
 def level_of_all(right, stream, W_dec):
-    found = right(stream, W_dec)
-    return found._replace(level_low=np.zeros_like(found.level_low))
+    answers = right(stream, W_dec)
+    return answers._replace(level_low=np.zeros_like(answers.level_low))
 
 
 @mutant("detector: silence never counts", clause="ABS-30", target="evidence.evidence")
 def only_low(right, stream, W_dec):
-    found = right(stream, W_dec)
-    return found._replace(level=found.level_low)
+    answers = right(stream, W_dec)
+    return answers._replace(level=answers.level_low)
 
 
 @mutant("detector: nothing returns", clause="ABS-39", target="evidence.returned")
@@ -106,8 +106,8 @@ def returned_from_0(right, stream, projected):
 
 @mutant("detector: as much there the other way round", clause="ABS-30", target="evidence.evidence")
 def any_direction_counts(right, stream, W_dec):
-    found = right(stream, W_dec)
-    return found._replace(returned=np.zeros_like(found.returned))
+    answers = right(stream, W_dec)
+    return answers._replace(returned=np.zeros_like(answers.returned))
 
 
 @mutant("detector: disturbed without its standard errors", clause="ABS-27", target="evidence.disturbed")
@@ -190,8 +190,8 @@ def yes_or_no(right, stream, W_enc, W_dec):
 
 @mutant("detector: any number of samples is enough", clause="ABS-30", target="evidence.evidence")
 def always_enough(right, stream, W_dec):
-    found = right(stream, W_dec)
-    return found._replace(enough=np.ones_like(found.enough))
+    answers = right(stream, W_dec)
+    return answers._replace(enough=np.ones_like(answers.enough))
 
 
 @mutant("detector: a tied SAE is judged by its stream", clause="ABS-31", target="detector.absorption_score")
@@ -206,8 +206,8 @@ def equal_is_tied(right, stream, W_enc, W_dec):
 
 @mutant("detector: rows may be nearly equal", clause="ABS-32", target="evidence.evidence")
 def nearly_equal(right, stream, W_dec):
-    found = right(stream, W_dec)
-    return found._replace(cosine=np.minimum(found.cosine, 0.97))
+    answers = right(stream, W_dec)
+    return answers._replace(cosine=np.minimum(answers.cosine, 0.97))
 
 
 @mutant("read-out: in units of the parent's norm, not its square", clause="ABS-33", target="read_out.read_out_matrix")

@@ -87,8 +87,8 @@ def nothing_is_full(right, fires, parent, child):
 
 @mutant("carried share: the mean of quotients", clause="ABS-14", target="ground_truth.carried_share")
 def mean_of_quotients(right, acts, W_dec, direction, latent, samples):
-    found = [right(acts, W_dec, direction, latent, np.arange(len(acts)) == b) for b in np.flatnonzero(samples)]
-    return float(np.mean(found)) if found else 0.0
+    shares = [right(acts, W_dec, direction, latent, np.arange(len(acts)) == b) for b in np.flatnonzero(samples)]
+    return float(np.mean(shares)) if shares else 0.0
 
 
 @mutant("carried share: all samples count", clause="ABS-14", target="ground_truth.carried_share")

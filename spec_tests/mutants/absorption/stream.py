@@ -30,8 +30,8 @@ def positive_only(right, x, acts, W_dec, b_dec):
 
 @mutant("stream: whoever fires speaks in full", clause="ABS-20", target="stream.observe")
 def always_full(right, x, acts, W_dec, b_dec):
-    found = right(x, acts, W_dec, b_dec)
-    return found._replace(full=found.fires, beside=found.together, both_full=found.together)
+    stream = right(x, acts, W_dec, b_dec)
+    return stream._replace(full=stream.fires, beside=stream.together, both_full=stream.together)
 
 
 @mutant("stream: in full from more than half on", clause="ABS-20", target="stream.observe")
@@ -42,8 +42,8 @@ def more_than_half(right, x, acts, W_dec, b_dec):
 
 @mutant("stream: beside whoever fires at all", clause="ABS-20", target="stream.observe")
 def beside_whispers(right, x, acts, W_dec, b_dec):
-    found = right(x, acts, W_dec, b_dec)
-    return found._replace(beside=found.together)
+    stream = right(x, acts, W_dec, b_dec)
+    return stream._replace(beside=stream.together)
 
 
 @mutant("stream: firings together are not added", clause="ABS-21", target="stream.merge")
