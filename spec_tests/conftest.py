@@ -3,7 +3,6 @@
 import fnmatch
 import json
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -16,7 +15,7 @@ from sae_spec.spec_tests.core.report import print_report, report_document
 from sae_spec.spec_tests.core.tally import TALLY
 
 # What `pytest` runs when nobody says otherwise: both roads, production in every dtype.
-DEFAULT = [("reference_numpy", None), ("torch_impl", None)]
+DEFAULT = ("reference_numpy", "torch_impl")
 
 
 def pytest_addoption(parser):
@@ -43,11 +42,11 @@ def pytest_configure(config):
 # ---------------------------------------------------------------- which tests, with which adapter
 
 def bound_adapters(config, only_dtypes=None):
-    """(label, adapter argument, Bound) for every adapter and dtype asked for."""
+    """(label, what --adapter says, the adapter, dtype) for every adapter and dtype asked for."""
     named = config.getoption("--adapter")
     wanted = config.getoption("--dtype")
     pairs = []
-    for argument in named or [name for name, _ in DEFAULT]:
+    for argument in named or DEFAULT:
         try:
             module = load_adapter(argument)
         except ImportError as error:
@@ -73,9 +72,7 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def adapter(request):
     argument, module, dtype = request.param
-    bound = Bound(module, dtype)
-    bound.argument = argument
-    return bound
+    return Bound(module, dtype, argument)
 
 
 def clauses_of(item):
@@ -108,7 +105,7 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.when != "call" or "adapter" not in getattr(item, "fixturenames", ()):
         return
-    argument, module, dtype = item.callspec.params["adapter"]
+    argument, _, dtype = item.callspec.params["adapter"]
     ids, config = clauses_of(item), item.config
     error = call.excinfo.value if call.excinfo else None
     outcome = "pass" if report.passed else "fail"

@@ -1,10 +1,11 @@
 """ABS, the detector: which latent is absorbed into which, from weights and a stream of activations alone.
 
 A child has absorbed its parent as far as the parent falls short in the child's samples, if the answers of `evidence.py` say
-that the parent's feature is there in them, that chance does not explain it, and that the child writes what is missing.
-What looks like absorption fails one of these questions: independent features that overlap are not disturbed; features that
-exclude each other are not there in each other's samples at full level, or are there both ways alike, or follow the
-activation; a latent that has mixed its child's feature in (hedging) does not fall short.
+that the parent's feature is there in them, that chance does not explain the shortfall, and that the child writes what is
+missing. What looks like absorption fails one of these questions. Independent features that overlap are not disturbed. Of
+features that exclude each other and overlap, the one is not at full level in the other's samples, or each is in the other's
+samples alike, or its content only follows the other's activation. A latent that has mixed its child's feature in (hedging)
+does not fall short.
 """
 
 import numpy as np

@@ -33,8 +33,8 @@ class Moments(NamedTuple):
 class Running(NamedTuple):
     """An exponential average over batches."""
 
-    mean: np.ndarray               # an array or a number
-    batches: int                   # how many have entered
+    mean: np.ndarray | float
+    batches: int                   # how many have entered it
 
 
 class State(NamedTuple):

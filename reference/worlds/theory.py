@@ -12,7 +12,7 @@ def delta_family(parent, child, delta, unit=True):
 
         W_enc = [f1 - delta · f2,  f2]        W_dec = [f1,  f2 + delta · f1]
 
-    On f1 the activations are (1, 0); on f1 + f2 they are (1 - delta, 1), and the child's latent writes delta of the parent.
+    On f1 the activations are (1, 0), on f1 + f2 they are (1 - delta, 1): the child's latent writes delta of the parent.
 
     parent, child  (D,)  orthonormal
     delta          0 to 1

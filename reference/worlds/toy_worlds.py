@@ -28,7 +28,7 @@ def world(directions, rate, parent=None, rate_alone=0.0, group=None, mean=1.0, s
 
 
 def independent(rng, F=4, D=50, rate=(0.25, 0.05, 0.05, 0.05)):
-    """Features that fire independently of each other, the first in a quarter of all samples."""
+    """Features that fire independently of each other."""
     return world(directions_with_cosine(rng.normal(size=(F, D)), 0.0), rate)
 
 

@@ -12,7 +12,8 @@ The program is started once. Each request gets exactly one reply, on one line:
         or {"unsupported": "why it does not have this"}
         or {"error": "k must be at least 1"}          a caller's mistake, naming the argument
 
-Numbers that are not finite travel as the strings "NaN", "Infinity" and "-Infinity". `docs/write_an_adapter.md` has a whole program.
+Numbers that are not finite travel as the strings "NaN", "Infinity" and "-Infinity". `docs/write_an_adapter.md` has a whole
+program.
 """
 
 import atexit

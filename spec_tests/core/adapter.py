@@ -34,6 +34,7 @@ class Bound:
 
     module: ModuleType
     dtype: str = "float64"
+    argument: str = ""                             # what --adapter says, for the command that runs a failure again
     calls: list = field(default_factory=list)      # what this example asked, for the replay file
     unsupported: list = field(default_factory=list)     # the NotImplementedErrors of this property's examples
 

@@ -23,9 +23,11 @@ class Option(NamedTuple):
 
 REPEATED = {"action": "append"}
 OPTIONS = (
-    Option("--adapter", "NAME_OR_PATH", "what is checked: one of ours (reference_numpy, torch_impl), a module, or a .py file", REPEATED),
+    Option("--adapter", "NAME_OR_PATH", "what is checked: one of ours (reference_numpy, torch_impl), a module, or a .py file",
+           REPEATED),
     Option("--command", '"PROGRAM …"', "instead: a program that speaks JSON lines", None),
-    Option("--dtype", "DTYPE", "only this of float64, float32, float16 and bfloat16; may be repeated", REPEATED | {"choices": DTYPES}),
+    Option("--dtype", "DTYPE", "only this of float64, float32, float16 and bfloat16; may be repeated",
+           REPEATED | {"choices": DTYPES}),
     Option("--clause", "PATTERN", "only these clauses, such as ACT-4 or 'ACT-*'; may be repeated", REPEATED),
     Option("--case", "ID_OR_FILE", "only this golden case, or the cases of a replay file; may be repeated", REPEATED),
     Option("--require", "PATTERNS", "clauses that may not be unsupported, such as 'ACT-*,SAE-1'", REPEATED | {"default": []}),
@@ -46,6 +48,7 @@ def usage():
     width = max(len(option.usage) for option in OPTIONS) + 4
     lines = [fill(option.meaning, 118, initial_indent=f"  {option.usage}".ljust(width), subsequent_indent=" " * width)
              for option in OPTIONS]
-    return "\n".join(["usage: python -m sae_spec.spec_tests --adapter NAME_OR_PATH [options]", "",
-                      "Checks an implementation of sparse autoencoders against the specification: golden cases first, then properties.",
-                      "", *lines, "", f"Exit status: {EXIT_STATUS}.", ""])
+    return "\n".join([
+        "usage: python -m sae_spec.spec_tests --adapter NAME_OR_PATH [options]", "",
+        "Checks an implementation of sparse autoencoders against the specification: golden cases first, then properties.", "",
+        *lines, "", f"Exit status: {EXIT_STATUS}.", ""])

@@ -11,10 +11,10 @@ from sae_spec.spec_tests.operations import AREAS
 HEAD = """\
 # Clauses
 
-A clause is one sentence that decides something. It stands in a docstring of the reference, beside the code it governs; its id is
-an area and a number that is never reused. Each has golden cases in [`fixtures/`](../fixtures/README.md), at least one of them typed
-by hand, properties in `spec_tests/conformance/`, and mutants in `spec_tests/mutants/`: wrong implementations that the golden cases
-must catch by themselves, and the properties by themselves.
+A clause is one sentence that decides something. It stands in a docstring of the reference, beside the code it governs; its id
+is an area and a number that is never reused. Each has golden cases in [`fixtures/`](../fixtures/README.md), at least one of
+them typed by hand, properties in `spec_tests/conformance/`, and mutants in `spec_tests/mutants/`: wrong implementations that
+the golden cases must catch by themselves, and the properties by themselves.
 
 This page is generated: `python -m sae_spec.spec_tests.docs`.
 """

@@ -10,12 +10,12 @@ from sae_spec.spec_tests.docs.markdown import example
 AGAIN = "  again: "
 
 
-def golden(text):
+def golden_message(text):
     """The first failure of a golden case of that adapter."""
     return shown(messages(example(text, "wrong_adapter"))[0])
 
 
-def property_(text):
+def property_message(text):
     """The last failure, which is a property's."""
     return shown(messages(example(text, "wrong_adapter"))[-1])
 

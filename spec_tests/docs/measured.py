@@ -28,13 +28,14 @@ def claims_in_full():
 def zoo():
     """What `make zoo` found: how well the detector tells absorbed pairs."""
     measured = read_json(MEASURED / "zoo.json")
+    trained = {how: line for how, line in measured["by architecture"].items() if how not in ("closed form", "tied")}
     lines = {"detector": measured["detector"], "unclear pairs counted as not absorbed": measured["unclear as not"],
              "the nine kinds of world that the targets name": measured["named worlds"],
              "four kinds that nothing was fixed on": measured["unseen worlds"], "trained SAEs only": measured["trained only"],
-             **{f"of these, {how}": line for how, line in measured["by architecture"].items() if how not in ("closed form", "tied")},
+             **{f"of these, {how}": line for how, line in trained.items()},
              **{f"weights alone: {name}": line for name, line in measured["weights alone"].items()}}
-    head = (f"{measured['SAEs trained']} trained SAEs and {measured['SAEs written down']} written down, {measured['pairs']} pairs of "
-            f"latents, one threshold ({measured['threshold']}); largest score of a tied SAE: "
+    head = (f"{measured['SAEs trained']} trained SAEs and {measured['SAEs written down']} written down, {measured['pairs']} pairs "
+            f"of latents, one threshold ({measured['threshold']}); largest score of a tied SAE: "
             f"{measured['largest score of a tied SAE']:g}.")
     columns = ["", "absorbed pairs", "precision", "recall", "AUROC", "look-alikes taken for absorption"]
     return f"{head}\n\n" + table(columns, [[name, *zoo_cells(line)] for name, line in lines.items()])
@@ -58,8 +59,8 @@ def speed():
                 if name in ("product", "topk", "batch_topk") or "version" in subject}
     rows = [[cell(label(name, subject)), times(subject), megabytes(subject)] for name, subject in subjects.items()]
     s = session["settings"]
-    return (table(["one training step", "time", "memory"], rows, right=["time", "memory"])
-            + f"\n\nM = {s['M']}, D = {s['D']}, k = {s['k']}, {s['B']} samples, on a CPU; time in units of the encoder's product.")
+    conditions = f"M = {s['M']}, D = {s['D']}, k = {s['k']}, {s['B']} samples, on a CPU; time in units of the encoder's product."
+    return table(["one training step", "time", "memory"], rows, right=["time", "memory"]) + f"\n\n{conditions}"
 
 
 def bench():
@@ -90,9 +91,9 @@ def conditions(sessions):
     """The sentence under the table."""
     s, machine = sessions[0]["settings"], sessions[0]["machine"]
     products = (f"{1e3 * session['subjects']['product']['median']:.0f} ms" for session in sessions)
-    text = (f"Time: in units of the encoder's product alone, which took {' and '.join(products)} there; median of the ratios within "
-            f"{sessions[0]['rounds']} rounds in turn. Memory: peak above parameters, gradients and moments, without mapped files (the product: what it "
-            "returns). bf16: with the encoder's product in bfloat16. encode: inference alone, to the latents that are on. "
+    text = (f"Time: in units of the encoder's product alone, which took {' and '.join(products)} there; median of the ratios "
+            f"within {sessions[0]['rounds']} rounds in turn. Memory: peak above parameters, gradients and moments, without mapped "
+            "files (the product: what it returns). bf16: with the encoder's product in bfloat16. encode: inference alone, to the latents that are on. "
             f"D = {s['D']}, k = {s['k']}, {s['B']} samples; {machine['device']}, "
             f"{machine['threads']} threads on {machine['cores']} cores, torch {machine['torch']}.")
     return fill(text, 120)

@@ -23,16 +23,16 @@ config   cost = tanh, tanh_scale      the configuration has "cost": "tanh" and a
 inputs   acts (B, M)                  an array and its shape
          [W_enc (M, D)]  untied only  an array in brackets is absent where the configuration does not need it, or where it
                                       is optional
-         threshold ()  (state)        a number: an array without dimensions, in JSON "shape": []; (state): a running estimate, which
-                                      an implementation may keep in float32 when the data is in half precision
+         threshold ()  (state)        a number: an array without dimensions, in JSON "shape": []; (state): a running
+                                      estimate, which may be kept in float32 when the data is in half precision
 outputs  d_W_dec (M, D)               what must come back; d_ and a name is the gradient of the loss by it
 refuse   tanh_scale: 0 or negative    a caller's mistake: a ValueError that holds the word tanh_scale
 ```
 
-B is any number of leading dimensions, also none: (B, M) may be (M,), (8, M) or (2, 4, M). D is the input dimension, M the number of
-latents, G that of prefixes, F that of a toy world's features, S that of steps; n and K are other lengths. Numbers and flags travel as
-float64 arrays; a flag is 1 or 0. Both weight matrices are latent-major. The clauses named under an operation are those whose golden
-cases ask it; [CLAUSES.md](../../reference/CLAUSES.md) says what they decide.
+B is any number of leading dimensions, also none: (B, M) may be (M,), (8, M) or (2, 4, M). D is the input dimension, M the
+number of latents, G that of prefixes, F that of a toy world's features, S that of steps; n and K are other lengths. Numbers and
+flags travel as float64 arrays; a flag is 1 or 0. Both weight matrices are latent-major. The clauses named under an operation are
+those whose golden cases ask it; [CLAUSES.md](../../reference/CLAUSES.md) says what they decide.
 
 This page is generated from the records in `spec_tests/operations/`: `python -m sae_spec.spec_tests.docs`.
 """

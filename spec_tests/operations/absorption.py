@@ -1,5 +1,7 @@
 """ABS: what weights and a stream of activations show of absorption, and what the truth says. Pairs are [parent, child]."""
 
+from itertools import pairwise
+
 from sae_spec.spec_tests.operations.costs import TIED
 from sae_spec.spec_tests.operations.mistakes import altered
 from sae_spec.spec_tests.operations.record import Area
@@ -53,7 +55,8 @@ def firing_scores(on, config, fires, truth):
 
 
 @ABS.operation("how much rarer the parent's latent fires beside the child",
-               inputs={"fires": "(B,)  1 or 0: the parent's latent", "parent": "(B,)  the feature", "child": "(B,)  the other feature"},
+               inputs={"fires": "(B,)  1 or 0: the parent's latent", "parent": "(B,)  1 or 0: the feature",
+                       "child": "(B,)  1 or 0: the other feature"},
                outputs={"hole": "()"})
 def recall_hole(on, config, fires, parent, child):
     return {"hole": on.ground_truth.recall_hole(fires != 0, parent != 0, child != 0)}
@@ -119,7 +122,7 @@ def encoder_of(config, W_enc, W_dec):
 def stream_of(on, config, x, acts, W_dec, b_dec):
     """The stream, cut where the config says, each piece observed by itself."""
     bounds, stream = [0, *config.get("cuts", []), len(x)], None
-    for first, last in list(zip(bounds, bounds[1:])) * config.get("times", 1):
+    for first, last in list(pairwise(bounds)) * config.get("times", 1):
         piece = on.stream.observe(x[first:last], acts[first:last], W_dec, b_dec)
         stream = piece if stream is None else on.stream.merge(stream, piece)
     return stream

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sae_spec.spec_tests.operations.autograd import gradient_of
+from sae_spec.spec_tests.operations.frequency import DECAY, WRONG_DECAY
 from sae_spec.spec_tests.operations.mistakes import no_count_of_latents, number, values
 from sae_spec.spec_tests.operations.record import Area, signature
 
@@ -101,10 +102,10 @@ def threshold_by_autograd(on, config, log_threshold, d_theta):
 
 
 @ACT.operation("one update of the running estimate of the smallest value that a batch rule keeps",
-               {"decay": "how much of the running average each batch leaves of it, at least 0 and below 1"},
+               DECAY,
                {"threshold": "state ()  the estimate so far", "seen": "()  from how many batches",
                 "kept": "(B, M)  batch_topk: acts; batch_budget_topk: acts^2 · dec_norm^2 / price of the active entries, else 0"},
-               {"threshold": "()", "seen": "()"}, {"decay": values("negative, or 1 and above", -0.5, 1)})
+               {"threshold": "()", "seen": "()"}, WRONG_DECAY)
 def running_threshold(on, config, threshold, seen, kept):
     threshold, seen = on.inference.running_threshold(threshold, int(seen), kept, config["decay"])
     return {"threshold": threshold, "seen": seen}

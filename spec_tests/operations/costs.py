@@ -2,7 +2,7 @@
 
 from sae_spec.spec_tests.operations.autoencoder import CONFIG, GRADS, PARAMS, WRONG_PARAMS, WRONG_X, forward
 from sae_spec.spec_tests.operations.autograd import gradient_of, gradients, leaves
-from sae_spec.spec_tests.operations.mistakes import no_samples, number, values
+from sae_spec.spec_tests.operations.mistakes import no_samples, values, without_thresholds
 from sae_spec.spec_tests.operations.record import Area, signature
 
 COST = Area("COST", "Costs")
@@ -40,16 +40,19 @@ COSTS = {
     "reconstruction": lambda on, c, x, recons: on.costs.reconstruction(x, recons),
     "l1": lambda on, c, acts, W_dec, price: on.costs.l1(acts, W_dec, price),
     "tanh": lambda on, c, acts, W_dec, price: on.costs.tanh(acts, W_dec, price, c["tanh_scale"]),
-    "l0": lambda on, c, pre, theta, price: on.costs.l0(pre, theta, price, *window(on, c)),
+    "l0": lambda on, c, pre, theta, price: on.costs.l0(pre, theta, price),
     "tie": lambda on, c, W_dec, W_enc=None: on.costs.tie(W_dec if c.get("tied") else W_enc, W_dec),
     "aux": lambda on, c, residual, pre, dead, W_dec: on.auxiliary.aux(residual, pre, dead != 0, W_dec, c["k_aux"]),
     "gate_reconstruction": lambda on, c, x, pre, W_dec, b_dec: on.auxiliary.gate_reconstruction(x, pre, W_dec, b_dec),
 }
 
 
-def window(on, config):
-    """Production is told the window of a gradient where it computes what has one; the reference, where it goes back."""
-    return [config.get("bandwidth")] if on.name == "torch_impl" else []
+@cost.on("torch_impl")
+def cost_with_window(on, config, **i):
+    """The same, but l0 is told the window of its gradient when it is computed."""
+    if config["cost"] == "l0":
+        return {"cost": on.costs.l0(i["pre"], i["theta"], i["price"], config.get("bandwidth"))}
+    return cost.function(on, config, **i)
 
 
 @COST.operation("the gradient of a cost", turns_on="cost", variants={
@@ -93,8 +96,9 @@ FACTORS = {f"[{term}_coefficient]": f"the factor of {term}, finite and at least 
 OF_TERMS = FACTORS | {"[tanh_scale]": TANH_SCALE["tanh_scale"], "[k_aux]": K_AUX["k_aux"]}
 TERMS = {"reconstruction": "()", "[l1]": "()", "[l0]": "()", "[tanh]": "()", "[tie]": "()", "[aux]": "()",
          "[gate_reconstruction]": "()  gated", "total": "()"}
-WRONG_FACTORS = {f"{term}_coefficient": values("negative or not finite" + ("; l0 of another activation than jumprelu" * (term == "l0")),
-                                               -0.5) for term in ("l1", "l0", "tanh", "tie", "aux")}
+WRONG_FACTORS = {f"{term}_coefficient": values("negative or not finite", -0.5, float("inf"))
+                 for term in ("l1", "l0", "tanh", "tie", "aux")}
+WRONG_FACTORS["l0_coefficient"] = [WRONG_FACTORS["l0_coefficient"], without_thresholds()]
 
 
 @COST.operation("everything that a batch is charged, term by term, and the gradient of the total",

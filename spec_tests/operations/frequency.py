@@ -8,8 +8,8 @@ FREQ = Area("FREQ", "Frequencies and prices")
 DECAY = {"decay": "how much of the running average each batch leaves of it, at least 0 and below 1"}
 RUNNING = {"mean": "state (M,)  the running average, which starts at 0", "batches": "()  how many batches it has seen"}
 PRICING = {"D": "the input dimension", "min_frequency": "a frequency below it counts as this, above 0 and at most 1"}
-OF_PRICING = {"D": values("below 2", 1, 0), "min_frequency": values("0, negative or above 1", 0, -0.5, 2)}
-OF_DECAY = {"decay": values("negative, or 1 and above", -0.5, 1)}
+WRONG_PRICING = {"D": values("below 2", 1, 0), "min_frequency": values("0, negative or above 1", 0, -0.5, 2)}
+WRONG_DECAY = {"decay": values("negative, or 1 and above", -0.5, 1)}
 
 
 @FREQ.operation("in how many samples each latent fires", inputs={"acts": "(B, M)"}, outputs={"counts": "(M,)"})
@@ -25,7 +25,7 @@ def frequency(on, config, counts, samples):
 
 
 @FREQ.operation("one update of the running frequency", DECAY, RUNNING | {"acts": "(B, M)"},
-                {"mean": "(M,)", "batches": "()"}, OF_DECAY)
+                {"mean": "(M,)", "batches": "()"}, WRONG_DECAY)
 def running_mean(on, config, mean, batches, acts):
     mean, batches = on.frequency.running_mean(mean, int(batches), acts, config["decay"])
     return {"mean": mean, "batches": batches}
@@ -37,7 +37,7 @@ def running_frequency(on, config, mean, batches):
     return {"frequency": on.frequency.running_frequency(mean, int(batches), config["decay"])}
 
 
-@FREQ.operation("what one firing of a latent costs", PRICING, {"frequency": "state (M,)"}, {"price": "(M,)"}, OF_PRICING)
+@FREQ.operation("what one firing of a latent costs", PRICING, {"frequency": "state (M,)"}, {"price": "(M,)"}, WRONG_PRICING)
 def price(on, config, frequency):
     return {"price": on.frequency.price(frequency, config["D"], config["min_frequency"])}
 

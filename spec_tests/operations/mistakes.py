@@ -67,3 +67,12 @@ def no_count_of_latents():
         return [(config | {argument: k}, inputs) for k in (0, -1, 1.5, M + 1) if argument in config]
 
     return Wrong("not a whole number from 1 to M", calls)
+
+
+def without_thresholds():
+    """The argument, the factor of l0, is above 0 though the activation has no thresholds that l0 could train."""
+    def calls(argument, signature, config, inputs):
+        params = {name: array for name, array in inputs.items() if name != "log_threshold"}
+        return [(config | {"activation": "relu"}, params)] if config.get(argument) else []
+
+    return Wrong("above 0 where the activation is not jumprelu", calls)

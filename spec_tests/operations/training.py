@@ -2,6 +2,7 @@
 
 from sae_spec.spec_tests.operations.autoencoder import CONFIG, PARAMS, WRONG_PARAMS
 from sae_spec.spec_tests.operations.costs import OF_TERMS, TIED
+from sae_spec.spec_tests.operations.frequency import PRICING
 from sae_spec.spec_tests.operations.mistakes import altered, not_finite, values
 from sae_spec.spec_tests.operations.record import Area
 
@@ -16,7 +17,7 @@ OF_TRAINING = SCHEDULE | WARMTH | {
     "max_grad_norm": "the largest joint norm of the gradients; null: they are not clipped",
     "dead_after": "after how many samples without firing a latent is dead",
     "priced": "false: every price is 1",
-    "frequency_decay": "decay of the running frequency", "min_frequency": "a frequency below it counts as this, above 0 and at most 1",
+    "frequency_decay": "decay of the running frequency", "min_frequency": PRICING["min_frequency"],
     "threshold_decay": "decay of the running threshold",
 }
 COUNTERS = {"tokens_since_fired": "(M,)", "frequency_mean": "(M,)", "frequency_batches": "()",

@@ -43,8 +43,8 @@ def toy_world(on, config, normals):
     return getattr(on.toy_worlds, config["world"])(Draws(drawn), **arguments)._asdict()
 
 
-@TOY.operation("samples of a world, from draws", inputs=WORLD | {"uniforms": "(B, F)  draws from [0, 1)",
-                                                                 "normals": f"(B, F)  {NORMALS}"},
+@TOY.operation("samples of a world, from draws",
+               inputs=WORLD | {"uniforms": "(B, F)  draws from [0, 1)", "normals": f"(B, F)  {NORMALS}"},
                outputs={"x": "(B, D)", "magnitudes": "(B, F)"})
 def toy_sample(on, config, uniforms, normals, **world):
     x, magnitudes = on.toy_models.sample(world_of(on, **world), uniforms, normals)
@@ -57,7 +57,8 @@ def toy_cofiring(on, config, **world):
     return {"cofiring": on.toy_models.expected_cofiring(world_of(on, **world))}
 
 
-@TOY.operation("unit vectors, every two of them at one cosine", {"rho": "the cosine of every two directions, at least 0 and below 1"},
+@TOY.operation("unit vectors, every two of them at one cosine",
+               {"rho": "the cosine of every two directions, at least 0 and below 1"},
                {"normals": f"(F, D)  {NORMALS}, F <= D"}, {"directions": "(F, D)"},
                {"rho": values("negative, or 1 and above", -0.25, 1),
                 "normals": altered("more rows than columns", lambda normals: np.vstack([normals] * 4))})

@@ -8,7 +8,7 @@ Of one entry, x · w + b, with roundings x̂ and ŵ to bfloat16:
     |x · w - x̂ · ŵ| = |(x - x̂) · w + x̂ · (w - ŵ)| <= ‖x - x̂‖ ‖w‖ + ‖x̂‖ ‖w - ŵ‖            (Cauchy-Schwarz)
 
 to which any float32 sum of D products adds at most D · 2^-24 · ‖x‖ ‖w‖, here and where the candidate's own value is
-computed: `_rounding` is generous. The norms are those of the actual residuals, so that the bound is about a tenth of
+computed: `rounding` below is generous. The norms are those of the actual residuals, so that the bound is about a tenth of
 the pre-activations' spread. It is itself a sum of products: three more columns make the product add bound and b.
 """
 
@@ -85,7 +85,8 @@ class Screened:
         norm, lost = _round(x, self.left[:, :D])
         self.size = (norm + lost).max()
         self.left[:, D] = 1
-        self.left[:, D + 1] = _up(lost + _rounding(D) * (norm + lost))
+        rounding = (D + 64) * 2.0**-23                      # of two float32 sums, relative to the product of the norms
+        self.left[:, D + 1] = _up(lost + rounding * (norm + lost))
         self.left[:, D + 2] = _up(norm + lost)
         self.by_latent = x.new_zeros(2, M)                  # what columns D + 1 and D + 2 hold for each latent
 
@@ -119,11 +120,6 @@ Bounds = Exact | Screened
 
 def _norms(rows: Tensor) -> Tensor:
     return torch.linalg.vector_norm(rows, dim=1)
-
-
-def _rounding(D: int) -> float:
-    """What two float32 sums of D products can be wrong by, relative to the product of the norms."""
-    return (D + 64) * 2.0**-23
 
 
 def _round(rows: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:

@@ -116,6 +116,8 @@ class BatchShortlist:
         """As Shortlist's."""
         if len(self.row) >= self.budget:
             self.least = self._least(self.upper, self.row, self.latent)
+        if self.least is None:                              # nothing was taken yet
+            return
         stays = as_integers(self.upper) >= self.least
         self.upper, self.row, self.latent = self.upper[stays], self.row[stays], self.latent[stays]
 

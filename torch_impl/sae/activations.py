@@ -1,5 +1,8 @@
 """ACT: relu, jumprelu and the step, one pre-activation at a time."""
 
+# torch declares backward(ctx, *grad_outputs); here it names the gradient that it takes.
+# pyright: reportIncompatibleMethodOverride=false
+
 import torch
 from torch import Tensor
 

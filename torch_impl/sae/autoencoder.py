@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..kernels.precision import widen
 from ..sparse.entries import Matrix
 from .activations import jumprelu, relu, threshold
 from .constraints import row_norms
@@ -56,7 +55,8 @@ def activate(shared: Tensor, pre: Tensor, params: Mapping[str, Tensor], config: 
 
     What the budget rules weigh with is constant (ACT-20).
     """
-    name, k = config["activation"], config.get("k")
+    name: str = config["activation"]
+    k: Any = config.get("k")                                # the rules say what it must be
     if name in BY_DENSITY:
         if price is None:
             raise ValueError(f"price is needed by {name}, got None")

@@ -69,7 +69,7 @@ def sparse_aux(residual: Tensor, x: Tensor, params: Mapping[str, Tensor], config
     index = dead.nonzero().squeeze(1)                       # (n,)
     if not len(index):
         return torch.zeros((), dtype=widen(x).dtype, device=x.device)
-    of_dead = {name: rows_of(params[name], index, buffers and buffers[name])
+    of_dead = {name: rows_of(params[name], index, buffers[name] if buffers else None)
                for name in ("W_enc", "W_dec") if name in params}
     of_dead |= {"b_enc": params["b_enc"][index], "b_dec": params["b_dec"]}
     rule = {"activation": "topk", "k": _at_most(k_aux, len(index)),

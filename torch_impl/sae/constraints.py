@@ -36,5 +36,5 @@ def rewrite(W: Tensor, function: Callable[..., Tensor], *others: Tensor) -> None
     W, others  (M, D)
     function   of blocks (n, D), each row by itself; returns (n, D)
     """
-    for rows in blocks(*W.shape, W.device):
+    for rows in blocks(W.shape[0], W.shape[1], W.device):
         W[rows] = function(W[rows], *(other[rows] for other in others))

@@ -1,12 +1,16 @@
 """FREQ: how often a latent fires, and what that makes it cost. All of it is at least float32."""
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ..kernels.precision import widen
 from ..sparse.entries import Matrix, apply, sum_by_latent
+
+
+Count = TypeVar("Count", int, Tensor)
 
 
 def firing_counts(acts: Matrix) -> Tensor:
@@ -26,7 +30,7 @@ def frequency(counts: Tensor, samples: float) -> Tensor:
     return widen(counts) / samples
 
 
-def running_mean(mean: Tensor, batches: int | Tensor, acts: Matrix, decay: float) -> tuple[Tensor, int | Tensor]:
+def running_mean(mean: Tensor, batches: Count, acts: Matrix, decay: float) -> tuple[Tensor, Count]:
     """Exponential average of the frequency, from 0, which one more batch moves.
 
     mean     (M,)
@@ -47,7 +51,10 @@ def running_mean(mean: Tensor, batches: int | Tensor, acts: Matrix, decay: float
 
 
 def running_frequency(mean: Tensor, batches: int, decay: float) -> Tensor:
-    """The average without its bias towards 0; mean and result (M,); ValueError unless batches >= 1.  Clauses: FREQ-5."""
+    """The average without its bias towards 0; mean and result (M,); ValueError unless batches >= 1.
+
+    Clauses: FREQ-5.
+    """
     if batches < 1:
         raise ValueError("the running frequency needs at least one batch")
     return widen(mean) / (1 - decay**batches)
@@ -74,7 +81,10 @@ def price(frequency: Tensor, D: int, min_frequency: float) -> Tensor:
 
 
 def running_price(mean: Tensor, batches: int, decay: float, D: int, min_frequency: float) -> Tensor:
-    """The price (M,) for the next batch, from the batches before it; 1 where there were none. mean (M,).  Clauses: FREQ-10, FREQ-11."""
+    """The price (M,) for the next batch, from the batches before it; 1 if there were none; mean (M,).
+
+    Clauses: FREQ-10, FREQ-11.
+    """
     if batches == 0:
         return torch.ones_like(widen(mean))
     return price(running_frequency(mean, batches, decay), D, min_frequency)

@@ -1,6 +1,7 @@
 """ACT: what stands in for a batch rule when there is no batch."""
 
 import math
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -8,6 +9,13 @@ from torch import Tensor
 from ..kernels.precision import widen
 from .activations import jumprelu, refuse
 from .frequency import check_decay
+
+
+@overload
+def running_threshold(threshold: Tensor, seen: Tensor, kept: Tensor, decay: float) -> tuple[Tensor, Tensor]: ...
+@overload
+def running_threshold(threshold: float | Tensor, seen: int | Tensor, kept: Tensor,
+                      decay: float) -> tuple[float | Tensor, int | Tensor]: ...
 
 
 @torch.no_grad()

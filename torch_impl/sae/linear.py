@@ -57,7 +57,8 @@ def decode(acts: Matrix, params: Mapping[str, Tensor], prefixes: Sequence[int] |
     sizes = [int(m) for m in prefixes]
     if isinstance(acts, Entries):
         values, places = _by_slice(acts, sizes) if len(sizes) > 1 else (acts.values, acts.places)
-        slices = combine(values, places, W_dec, acts.buffers and acts.buffers["W_dec"])       # (B·G, D)
+        buffer = acts.buffers["W_dec"] if acts.buffers else None
+        slices = combine(values, places, W_dec, buffer)                                       # (B·G, D)
         slices = slices.view(acts.shape[0], len(sizes), D).transpose(0, 1)                    # (G, B, D)
         return (slices.cumsum(0) if len(sizes) > 1 else slices) + b_dec
     wide, W_dec, b_dec = widen(acts, W_dec, b_dec)

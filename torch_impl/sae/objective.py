@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from ..sparse.entries import Entries, apply
@@ -72,4 +74,4 @@ def objective(batch: Batch, params: Mapping[str, Tensor], config: Mapping[str, A
             terms["aux"] = c * aux(residual, pre, dead, W_dec, config["k_aux"])
     if activation == "gated":
         terms["gate_reconstruction"] = gate_reconstruction(x, pre, W_dec, params["b_dec"])
-    return terms | {"total": sum(terms.values())}
+    return terms | {"total": reduce(torch.add, terms.values())}

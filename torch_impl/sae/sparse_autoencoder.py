@@ -10,7 +10,7 @@ out as one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -69,7 +69,7 @@ def encode(x: Tensor, params: Mapping[str, Tensor], config: Mapping[str, Any], p
         centred = widen(x) if b_dec is None else torch.sub(*widen(x, b_dec))      # (B, D)
         values, places = choose(centred, W, params, config, price, inference_threshold, check_inputs)
     bias = None if name == "gated" else params["b_enc"]
-    buffer = buffers and buffers["W_enc" if "W_enc" in params else "W_dec"]
+    buffer = buffers["W_enc" if "W_enc" in params else "W_dec"] if buffers else None
     shared = pre = Entries(read(values, places, x, b_dec, W, bias, buffer), places, buffers)
     if name == "gated":
         b_enc, r_mag, b_mag = widen(params["b_enc"], params["r_mag"], params["b_mag"])
@@ -94,44 +94,54 @@ def choose(centred: Tensor, W: Tensor, params: Mapping[str, Tensor], config: Map
     raises  ValueError for an activation that is not known, a price that is missing, or a k that is none
     """
     M, name = len(W), config["activation"]
-    if name in BUDGET_RULES and price is None:
-        raise ValueError(f"price is needed by {name}, got None")
     if name == "topk":
         values, indices, counts = _flat(*top_products(centred, W, params["b_enc"], whole(config["k"], M)))
         return values, Places(indices, counted_offsets(counts), M)
     if name == "batch_topk" and inference_threshold is None:
-        if chosen := batch_top_products(centred, W, params["b_enc"], whole(config["k"], M)):
-            return chosen[0], Places(*chosen[1:], M)
+        if of_batch := batch_top_products(centred, W, params["b_enc"], whole(config["k"], M)):
+            values, indices, offsets = of_batch
+            return values, Places(indices, offsets, M)
+    density = _density_by(params, price, check_inputs) if name in BUDGET_RULES else None
     chunks = products(centred, W, None if name == "gated" else params["b_enc"])
     if name in BATCH_RULES and inference_threshold is None:
-        rank = _density_rank(params, price, check_inputs) if name == "batch_budget_topk" else None
-        return _over_the_batch(chunks, widen(centred.new_zeros(0)), len(centred), M, whole(config["k"], M), rank, price)
-    rule = _row_rule(params, config, price, inference_threshold, check_inputs)
+        return _over_the_batch(chunks, widen(centred.new_zeros(0)), len(centred), M, whole(config["k"], M), density)
+    rule = _row_rule(params, config, density, inference_threshold, check_inputs)
     chosen = [rule(pre) for _, pre in chunks] or [rule(widen(centred.new_zeros(0, M)))]
     values, indices, counts = map(torch.cat, zip(*chosen))
     return values, Places(indices, counted_offsets(counts), M)
 
 
-def _density_rank(params: Mapping[str, Tensor], price: Tensor, check_inputs: bool) -> Callable[[Tensor], Tensor]:
-    """The function that ranks a chunk of pre-activations (R, M) by density."""
-    price, dec_norm = price.detach(), row_norms(params["W_dec"].detach())         # (M,), (M,)
-    return lambda pre: budget_value(pre, price, dec_norm, check_inputs)
+class _Density(NamedTuple):
+    """What the budget rules weigh with; all of it is constant (ACT-20)."""
+
+    price: Tensor
+    """(M,)"""
+    dec_norm: Tensor
+    """(M,)"""
+    of: Callable[[Tensor], Tensor]
+    """ranks a chunk of pre-activations (R, M): see selection.budget_value"""
 
 
-def _row_rule(params: Mapping[str, Tensor], config: Mapping[str, Any], price: Tensor | None,
+def _density_by(params: Mapping[str, Tensor], price: Tensor | None, check_inputs: bool) -> _Density:
+    if price is None:
+        raise ValueError("price is needed by a budget rule, got None")
+    price, dec_norm = price.detach(), row_norms(params["W_dec"].detach())
+    return _Density(price, dec_norm, lambda pre: budget_value(pre, price, dec_norm, check_inputs))
+
+
+def _row_rule(params: Mapping[str, Tensor], config: Mapping[str, Any], density: _Density | None,
               inference_threshold: float | Tensor | None, check_inputs: bool) -> Callable[[Tensor], tuple[Tensor, ...]]:
     """The function that takes a chunk (R, M) to flat values, indices (nnz,), and counts (R,)."""
     name, k, M = config["activation"], config.get("k"), len(params["W_dec"])
-    if name == "batch_topk":
+    if name == "batch_topk" and inference_threshold is not None:
         return lambda pre: _where(pre, above(pre, inference_threshold))
-    if name == "batch_budget_topk":
-        theta = budget_thresholds(inference_threshold, price, row_norms(params["W_dec"]), check_inputs)
+    if name == "batch_budget_topk" and density is not None and inference_threshold is not None:
+        theta = budget_thresholds(inference_threshold, density.price, density.dec_norm, check_inputs)
         return lambda pre: _where(pre, above(pre, theta))
     if name == "abs_topk":
         return lambda pre: _flat(*select(pre, whole(k, M), pre.abs()))
-    if name == "budget_topk":
-        rank = _density_rank(params, price, check_inputs)
-        return lambda pre: _flat(*_bought(pre, whole(k, M), rank(pre), price))
+    if name == "budget_topk" and density is not None:
+        return lambda pre: _flat(*_bought(pre, whole(k, M), density))
     if name == "jumprelu":
         theta, reach = threshold(params["log_threshold"]), config.get("bandwidth", 0) / 2
         return lambda pre: _where(pre, above(pre, theta) | ((pre - theta).abs() < reach))  # the window learns
@@ -160,32 +170,33 @@ def _where(pre: Tensor, on: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return pre.flatten()[place], place % pre.shape[1], on.sum(1)
 
 
-def _bought(pre: Tensor, k: int, density: Tensor, price: Tensor) -> tuple[Tensor, Tensor]:
-    """budget_topk of a chunk: values (R, k), 0 where the budget was spent, and indices (R, k)."""
-    indices = select(pre, k, density)[1].sort(-1).values    # lowest first: ties go by index
-    fits = affordable(density.gather(-1, indices), price[indices], k)
+def _bought(pre: Tensor, k: int, density: _Density) -> tuple[Tensor, Tensor]:
+    """budget_topk of a chunk (R, M): values (R, k), 0 where the budget was spent, and indices (R, k)."""
+    rank = density.of(pre)                                  # (R, M)
+    indices = select(pre, k, rank)[1].sort(-1).values       # lowest first: ties go by index
+    fits = affordable(rank.gather(-1, indices), density.price[indices], k)
     return torch.where(fits, relu(pre.gather(-1, indices)), 0), indices
 
 
 def _over_the_batch(chunks: Iterator[tuple[int, Tensor]], none: Tensor, B: int, M: int, k: int,
-                    rank_of: Callable[[Tensor], Tensor] | None, price: Tensor | None) -> tuple[Tensor, Places]:
-    """batch_topk, or batch_budget_topk where `rank_of` ranks: values and Places, row-major.
+                    density: _Density | None) -> tuple[Tensor, Places]:
+    """batch_topk, or batch_budget_topk where `density` ranks: values and Places, row-major.
 
     chunks  first row and pre-activations (R, M) of each
     none    (0,)  of the product's type
     """
-    floor, budget = (0 if rank_of is None else -1), k * B
+    floor, budget = (0 if density is None else -1), k * B
     place, rank, value = none.long(), none, none            # of the best so far
     for first, pre in chunks:
-        order = (pre if rank_of is None else rank_of(pre)).flatten()
+        order = (pre if density is None else density.of(pre)).flatten()
         new = candidates(order, budget, rank.min() if len(rank) == budget else None, floor)
         added = new + first * M, order[new], pre.flatten()[new]
         place, rank, value = map(torch.cat, zip((place, rank, value), added))
         if len(place) > budget:
             best = largest(rank, budget, floor).sort().values                    # row-major again
             place, rank, value = place[best], rank[best], value[best]
-    if rank_of is not None:
-        fits = affordable(rank, price[place % M], budget)
+    if density is not None:
+        fits = affordable(rank, density.price[place % M], budget)
         place, value = place[fits], value[fits]
     return value, Places(place % M, counted_offsets(torch.bincount(place // M, minlength=B)), M)
 

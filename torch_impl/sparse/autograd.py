@@ -5,6 +5,9 @@ weight is collected in one buffer, which stays from step to step: the first cont
 later ones add to it. A weight that has a buffer gets None from autograd; any other gets its gradient as usual.
 """
 
+# torch declares backward(ctx, *grad_outputs); here it names the gradient that it takes.
+# pyright: reportIncompatibleMethodOverride=false
+
 from collections.abc import Mapping
 
 import torch
@@ -134,8 +137,7 @@ class _Read(Function):
             d_x = decode(d_values, places.indices, places.offsets, W)
         if for_b_dec or for_b:                              # a latent's share of every sample, summed
             d_b = weight_gradient(d_values, wide.new_ones(len(x), 1), places.transposed).squeeze(1)   # (M,)
-        if for_b_dec:
-            d_b_dec = -(d_b @ W)
+            d_b_dec = -(d_b @ W) if for_b_dec else None
         if for_W:
             d_W = _gradient_of_weight(ctx.buffer, d_values, wide if b_dec is None else wide - b_dec, places)
         return None, None, d_x, d_b_dec, d_W, d_b if for_b else None, None

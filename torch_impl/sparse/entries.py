@@ -6,7 +6,7 @@ for Entries alike.
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import torch
 import torch.nn.functional as F
@@ -101,6 +101,14 @@ class Entries(NamedTuple):
 
 Matrix = Tensor | Entries
 """a (B, M) matrix in either form"""
+
+
+@overload
+def apply(function: Callable[..., Tensor], rows: Entries, *per_latent: Tensor) -> Entries: ...
+@overload
+def apply(function: Callable[..., Tensor], rows: Tensor, *per_latent: Tensor) -> Tensor: ...
+@overload
+def apply(function: Callable[..., Tensor], rows: Matrix, *per_latent: Tensor) -> Matrix: ...
 
 
 def apply(function: Callable[..., Tensor], rows: Matrix, *per_latent: Tensor) -> Matrix:

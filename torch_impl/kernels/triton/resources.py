@@ -100,12 +100,14 @@ def source(launch: launching.Launch) -> tuple[ASTSource, str, str, str, str]:
 
 def usage(launch: launching.Launch, target: int) -> Usage:
     """Compile one launch for a target, a key of TARGETS, and read what the machine code uses."""
+    from triton import knobs                                # the older versions that can run the kernels have none
+
     compiled = triton.compile(source(launch)[0], target=GPUTarget("cuda", target, 32),
                               options={"num_warps": launch.warps})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kernel.cubin"
         path.write_bytes(compiled.asm["cubin"])
-        told = subprocess.run([triton.knobs.nvidia.cuobjdump.path, "--dump-resource-usage", path],
+        told = subprocess.run([knobs.nvidia.cuobjdump.path, "--dump-resource-usage", path],
                               capture_output=True, text=True, check=True).stdout
     words = dict(word.split(":") for word in told.split() if word.count(":") == 1 and not word.endswith(":"))
     shared, stack = compiled.metadata.shared + int(words["SHARED"]), int(words["STACK"]) + int(words["LOCAL"])

@@ -9,6 +9,9 @@ compete again: memory is read once. When k is so large that tiles would keep nea
 the k-th largest key of the row is found digit by digit from counts, and one last pass writes.
 """
 
+# Inside a function under @triton.jit, sums and constants are Triton's own, which its annotations do not say.
+# pyright: reportOperatorIssue=false, reportArgumentType=false
+
 import torch
 import triton
 import triton.language as tl
@@ -159,7 +162,7 @@ def _by_counting(bits: Tensor, k: int) -> tuple[Tensor, Tensor]:
     tiles, (block, chunk, warps) = triton.cdiv(n, tile), _sizes(tile)
     room = torch.full((R,), k, device=device)               # how many the prefix itself has still to give
     level = torch.zeros(R, dtype=torch.int64, device=device)
-    above = torch.zeros(R, tiles, dtype=torch.int64, device=device)
+    above = equal = torch.zeros(R, tiles, dtype=torch.int64, device=device)
     bins = torch.arange(256, device=device)
     for shift in range(8 * bits.element_size() - 8, -1, -8):
         counts = torch.empty(R, tiles, 256, dtype=torch.int32, device=device)
