@@ -70,6 +70,8 @@ def fails(test, mutant):
     """Whether the property `test` does not hold for the mutant."""
     try:
         test(adapter=Bound(mutant.as_adapter(), "float64"))
-    except Failure:
+    except Failure as failure:
+        if isinstance(failure.__cause__, NameError):        # the mutant itself is broken, and nothing was killed
+            raise
         return True
     return False

@@ -101,7 +101,7 @@ def test_prefixes_cost_what_each_costs_alone_together(adapter, asked):
     config, inputs = asked
     by_prefix = [{"recons": recon[np.newaxis]} for recon in inputs["recons"]]
     same(adapter, sum(cost(adapter, config, inputs, **alone) for alone in by_prefix), cost(adapter, config, inputs))
-    want = np.concatenate([gradient(adapter, config, inputs, **alone)["d_recons"] for alone in each])
+    want = np.concatenate([gradient(adapter, config, inputs, **alone)["d_recons"] for alone in by_prefix])
     assert_same({"d_recons": want}, gradient(adapter, config, inputs), adapter.dtype)
 
 

@@ -1,5 +1,7 @@
 """Mutants of COST: coefficients, the terms of a gated SAE, the total."""
 
+import numpy as np
+
 from sae_spec.reference.sae import autoencoder, costs
 from sae_spec.spec_tests.mutants import mutant
 from sae_spec.spec_tests.mutants.costs.costs import also, total
