@@ -94,6 +94,8 @@ def pytest_collection_modifyitems(config, items):
     if len(selected) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if item not in set(selected)])
         items[:] = selected
+    # Of two workers the one that begins a test of a minute at the very end would keep the other waiting.
+    items.sort(key=lambda item: not any(mark.kwargs.get("begins_first") for mark in item.iter_markers("long")))
 
 
 # ---------------------------------------------------------------- the four outcomes
