@@ -26,9 +26,9 @@ test: install        ## everything that decides whether main is sound
 quick: install        ## the same in two dtypes, with fewer examples and without the long runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal spec_tests --effort quick --dtype float64 --dtype bfloat16 -m 'not long'
 
-check: install        ## golden data and README tables in line; the implementation against the whole suite
+check: install        ## golden data and documents in line; the implementation against the whole suite
 	$(BIN)/python -m sae_spec.fixtures.generate --check
-	$(BIN)/python -m sae_spec.spec_tests.docs.readme --check
+	$(BIN)/python -m sae_spec.spec_tests.docs --check
 	$(BIN)/sae-spec check torch_impl --require '*'
 
 claims: install        ## what the discussion says, as experiments: build/claims

@@ -10,18 +10,24 @@ from pathlib import Path
 MEASURED = Path(__file__).parent / "measured"
 
 
-def main(argv=None):
-    """Returns the exit status: 0 when all experiments ran, whatever they found."""
+def options_of(argv):
+    """The command's parser and what it read; a mistake in it ends the program."""
     parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims", description=__doc__)
     parser.add_argument("--only", action="append", help="only this claim; may be repeated")
-    parser.add_argument("--seeds", type=int, default=5, help="how many seeds each (5)")
+    parser.add_argument("--seeds", type=int, default=5, help="how many seeds for each claim (5)")
     parser.add_argument("--out", type=Path, default=Path("build/claims"), help="where the page goes (build/claims)")
-    parser.add_argument("--record", action="store_true", help="keep what was found for README's table")
+    parser.add_argument("--record", action="store_true", help="keep the results for README's table")
     options = parser.parse_args(argv)
     if options.record and options.only:
         parser.error("--record keeps all claims: leave out --only")
     if options.seeds < 1:
         parser.error("--seeds must be at least 1")
+    return parser, options
+
+
+def main(argv=None):
+    """Returns the exit status: 0 when all experiments ran, whatever they found."""
+    parser, options = options_of(argv)
     try:
         import torch
         from rich.progress import Progress
@@ -47,10 +53,10 @@ def main(argv=None):
             results.append((claim, outcome, time.time() - began))
             bar.update(task, total=1, completed=1)
             bar.print(f"{verdict(outcome):5}  {claim.name}: {claim.sentence}")
-    found = json.dumps(document(results, options.seeds), indent=1) + "\n"
-    texts = {options.out / "claims.json": found, options.out / "claims.html": page(results, options.seeds)}
+    as_json = json.dumps(document(results, options.seeds), indent=1) + "\n"
+    texts = {options.out / "claims.json": as_json, options.out / "claims.html": page(results, options.seeds)}
     if options.record:
-        texts[MEASURED / "claims.json"] = found
+        texts[MEASURED / "claims.json"] = as_json
     for path, text in texts.items():
         replace_file(path, lambda part: part.write_text(text, encoding="utf-8"))
     print(f"{options.out / 'claims.html'} is written")

@@ -48,13 +48,13 @@ def at(sae, world, magnitudes, latents=(0, 1), architecture=L1):
 
 def holes(saes, worlds, architecture=L1, samples=20_000):
     """For each SAE: how much rarer the parent's latent (feature 0) fires beside the child (feature 1)."""
-    found = []
+    by_sae = []
     for number, (sae, world) in enumerate(zip(saes, worlds)):
         x, magnitudes = draw(world, np.random.default_rng([7, number]), samples)
         fires = firing(x, activations(sae, x, architecture), sae)
         latent = match(sae["W_dec"], world.directions)[0][0]
-        found.append(recall_hole(fires[:, latent], magnitudes[:, 0] > 0, magnitudes[:, 1] > 0))
-    return np.array(found)
+        by_sae.append(recall_hole(fires[:, latent], magnitudes[:, 0] > 0, magnitudes[:, 1] > 0))
+    return np.array(by_sae)
 
 
 def cosines(saes, worlds):

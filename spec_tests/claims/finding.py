@@ -33,18 +33,18 @@ def judged(sae, world, seed, name):
 
 def zoo_of(seeds, tick):
     """{world: list of (SAE, score, true shortfall)}"""
-    found = {}
+    judged_saes = {}
     for name, make in WORLDS.items():
         worlds = [make(rng) for rng in generators(seeds)]
         saes = trained(worlds, L1, tick, l1=0.01)
-        found[name] = [(sae, *judged(sae, world, 90 + i, name)) for i, (sae, world) in enumerate(zip(saes, worlds))]
-    return found
+        judged_saes[name] = [(sae, *judged(sae, world, 90 + i, name)) for i, (sae, world) in enumerate(zip(saes, worlds))]
+    return judged_saes
 
 
-def flat(found, what):
+def flat(members, what):
     """One value for each ordered pair of latents, over all SAEs."""
     values = []
-    for sae, score, truth in found:
+    for sae, score, truth in members:
         values.append(what(sae, score, truth)[~np.eye(len(truth), dtype=bool)])
     return np.concatenate(values)
 
@@ -52,8 +52,8 @@ def flat(found, what):
 @claim("pairs", "Pairwise analysis of latents catches absorption consistently.",
        "the thread; ABS-30. The full trial is the zoo: python -m sae_spec.spec_tests.claims.zoo")
 def pairwise(seeds, tick):
-    found, numbers = zoo_of(seeds, tick), {}
-    for name, members in found.items():
+    numbers = {}
+    for name, members in zoo_of(seeds, tick).items():
         score, truth = flat(members, lambda s, score, t: score), flat(members, lambda s, score, t: t)
         said, absorbed = score > detector.THRESHOLD, truth >= 0.3
         numbers[name] = {"absorbed pairs": int(absorbed.sum()), "of them caught": int((absorbed & said).sum()),
@@ -80,8 +80,8 @@ def shared(sae, seed, tick):
 
 @claim("meta-sae", "A meta-SAE over decoder rows helps to find absorption.", "the thread; arXiv 2502.04878; META-4")
 def meta(seeds, tick):
-    found, numbers, everything = zoo_of(seeds, tick), {}, [[], [], [], []]
-    for name, members in found.items():
+    numbers, everything = {}, [[], [], [], []]
+    for name, members in zoo_of(seeds, tick).items():
         at, explained = [], []
         for number, (sae, _, truth) in enumerate(members):
             together, share = shared(sae, number, tick)

@@ -40,15 +40,15 @@ def train(worlds, M, architecture, training, start=None, seed=0, pool=POOL, tick
 def train_on(data, M, architecture, training, start=None, seed=0, tick=lambda: None, pricing=price):
     """`train` on samples (S, N, D), a set for each SAE."""
     S, _, D = data.shape
-    each = {name: torch.as_tensor(training[name], dtype=torch.float32).expand(S) for name in training
-            if name.endswith("_coefficient")}
+    coefficients = {name: torch.as_tensor(training[name], dtype=torch.float32).expand(S) for name in training
+                    if name.endswith("_coefficient")}
     sae = SAEConfig(D=D, M=M, **architecture)
-    config = sae.model_dump() | TrainingConfig(**{n: v for n, v in training.items() if n not in each}).model_dump()
+    config = sae.model_dump() | TrainingConfig(**{n: v for n, v in training.items() if n not in coefficients}).model_dump()
     data = torch.tensor(data, dtype=torch.float32)
     normals = np.random.default_rng([seed, 1]).normal(size=(S, M, D)) if start is None else start
     params = stacked(torch.tensor(normals, dtype=torch.float32), data.mean(1), config)
     params = {name: param.requires_grad_() for name, param in params.items()}
-    return run(params, data, config, each, torch.Generator().manual_seed(seed), tick, pricing)
+    return run(params, data, config, coefficients, torch.Generator().manual_seed(seed), tick, pricing)
 
 
 def stacked(normals, b_dec, config):
@@ -57,14 +57,14 @@ def stacked(normals, b_dec, config):
     return {name: torch.stack([params[name] for params in single]) for name in single[0]}
 
 
-def run(params, data, config, each, generator, tick=lambda: None, pricing=price):
-    """All steps; see `train`. `each`: {coefficient: (S,)}."""
+def run(params, data, config, coefficients, generator, tick=lambda: None, pricing=price):
+    """All steps; see `train`. `coefficients`: {name: (S,)}."""
     optimizer = torch.optim.Adam(params.values(), lr=config["learning_rate"], eps=1e-8)
     S, M = params["b_enc"].shape
     seen, mean, cost = None, torch.zeros(S, M), torch.ones(S, M)
     for at in range(config["steps"]):
         chosen = torch.randint(data.shape[1], (config["batch_size"],), generator=generator)
-        acts, losses = loss(data[:, chosen], params, config, each, cost, sparsity_warmth(at, config))
+        acts, losses = loss(data[:, chosen], params, config, coefficients, cost, sparsity_warmth(at, config))
         optimizer.zero_grad()
         losses.sum().backward()
         with torch.no_grad():
@@ -85,7 +85,7 @@ def run(params, data, config, each, generator, tick=lambda: None, pricing=price)
     return [{name: array[s] for name, array in arrays.items()} for s in range(S)]
 
 
-def loss(x, params, config, each, cost, warmth):
+def loss(x, params, config, coefficients, cost, warmth):
     """acts (S, B, M) and the total of each SAE, (S,), on x (S, B, D)."""
     W_dec, b_dec = params["W_dec"], params["b_dec"].unsqueeze(1)
     W_enc, B = params.get("W_enc", W_dec), x.shape[1]
@@ -93,14 +93,14 @@ def loss(x, params, config, each, cost, warmth):
     theta = threshold(params["log_threshold"]).unsqueeze(1) if "log_threshold" in params else None
     acts = activate(pre, theta, config)
     total = (x - torch.baddbmm(b_dec, acts, W_dec)).square().sum((1, 2)) / B              # (S,)
-    if "l1_coefficient" in each:
+    if "l1_coefficient" in coefficients:
         charged = (cost * row_norms(W_dec) * acts.sum(1)).sum(-1) / B
-        total = total + each["l1_coefficient"] * warmth * charged
-    if "l0_coefficient" in each:
+        total = total + coefficients["l1_coefficient"] * warmth * charged
+    if "l0_coefficient" in coefficients:
         on = step(pre, theta, config["bandwidth"], check_inputs=False).sum(1)             # (S, M)
-        total = total + each["l0_coefficient"] * warmth * (cost * on).sum(-1) / B
-    if "tie_coefficient" in each and W_enc is not W_dec:
-        total = total + each["tie_coefficient"] * torch.stack([tie(e, d) for e, d in zip(W_enc, W_dec)])
+        total = total + coefficients["l0_coefficient"] * warmth * (cost * on).sum(-1) / B
+    if "tie_coefficient" in coefficients and W_enc is not W_dec:
+        total = total + coefficients["tie_coefficient"] * torch.stack([tie(e, d) for e, d in zip(W_enc, W_dec)])
     return acts, total
 
 

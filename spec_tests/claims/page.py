@@ -26,7 +26,8 @@ def page(results, seeds):
         f'<img alt="{c.name}" src="{picture(o.figure)}">' for c, o, seconds in results)
     return (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Claims about absorption</title>'
             f"<style>{STYLE}</style><h1>Claims about absorption, tried</h1><p>{seeds} seeds each. A "
-            "verdict is computed from the numbers below it; a claim that turns out false is shown as false.</p>"
+            "verdict is computed from the numbers below it; a claim that turns out false is shown as false. The thread is "
+            "the public discussion of “Toy Models of Feature Absorption in SAEs”.</p>"
             f"<table>{rows}</table>{parts}</html>\n")
 
 

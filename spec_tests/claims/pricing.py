@@ -24,7 +24,7 @@ def charged(acts, D):
 @claim("price-gain", "The frequency-aware price still pays for absorption: g(p10 + p11) - g(p10) a sample, with "
        "g(p) = p · log_D max(D, 1 / p).", "derived in field notes 3.2; THEORY-5")
 def gain(seeds, tick):
-    found, expected, groups = [], [], []
+    measured, expected, groups = [], [], []
     for D, p10, p11 in ((50, 0.2, 0.05), (50, 0.02, 0.01), (768, 0.01, 0.001), (768, 0.002, 0.002), (20, 0.03, 0.03)):
         paid, formula = [], []
         for rng in generators(seeds):
@@ -36,16 +36,16 @@ def gain(seeds, tick):
             ends = [theory.delta_family(*np.eye(2), delta) for delta in (0.0, 1.0)]
             open_, hidden = (charged(np.where((a := relu(x @ W_enc.T)) > 1e-9, a, 0), D) for W_enc, _ in ends)
             paid.append(open_ - hidden)
-        found.append(np.mean(paid))
+        measured.append(np.mean(paid))
         expected.append(np.mean(formula))
         groups.append(f"D={D}\n{p10}, {p11}")
         tick()
-    error = float(np.abs(np.array(found) / expected - 1).max())
-    return Outcome(bool(error <= 1e-6 and min(expected) > 0 and min(found) > 0),
-                   {"measured": [float(f) for f in found], "formula": [float(e) for e in expected],
+    error = float(np.abs(np.array(measured) / expected - 1).max())
+    return Outcome(bool(error <= 1e-6 and min(expected) > 0 and min(measured) > 0),
+                   {"measured": [float(m) for m in measured], "formula": [float(e) for e in expected],
                     "largest relative error": error},
                    "every gain positive and equal to the formula at the frequencies drawn, to 1e-6",
-                   bars(groups, {"measured": [f / e for f, e in zip(found, expected)]}, "measured / formula",
+                   bars(groups, {"measured": [m / e for m, e in zip(measured, expected)]}, "measured / formula",
                         "what absorption saves"))
 
 
@@ -55,15 +55,15 @@ def cures(seeds, tick):
     D, rate = 50, (0.03, 0.2, 0.02, 0.02)
     make = lambda rng: toy_worlds.hierarchy(rng)._replace(rate=np.array(rate))
     worlds = [make(rng) for rng in generators(seeds)]
-    found = {}
+    hole = {}
     for label, more in (("unpriced", {}), ("priced", {"priced": True, "frequency_decay": 0.99})):
         saes = trained(worlds, L1, tick, l1=0.02, steps=5000, **more)
-        found[label] = holes(saes, worlds, samples=100_000)
-    return Outcome(bool(found["priced"].max() <= 0.1 and found["unpriced"].min() >= 0.9),
-                   {f"{label}: recall hole": hole.tolist() for label, hole in found.items()} | {
+        hole[label] = holes(saes, worlds, samples=100_000)
+    return Outcome(bool(hole["priced"].max() <= 0.1 and hole["unpriced"].min() >= 0.9),
+                   {f"{label}: recall hole": values.tolist() for label, values in hole.items()} | {
                        "D": D, "rates": list(rate)},
                    "the recall hole falls from at least .9 to at most .1",
-                   bars(list(found), {"recall hole": [h.mean() for h in found.values()]}, "recall hole",
+                   bars(list(hole), {"recall hole": [h.mean() for h in hole.values()]}, "recall hole",
                         "frequency-aware L1"))
 
 
@@ -76,18 +76,18 @@ def free(f, D, min_frequency):
        "floor at log D prevents it.", "the thread; FREQ-6")
 def common_is_free(seeds, tick):
     worlds = [toy_worlds.superposition(rng, F=40, D=20, rate=0.03) for rng in generators(seeds)]
-    found, curves = {}, {}
+    frequencies, curves = {}, {}
     for label, more in (("free", {"pricing": free}), ("floored", {})):
         saes = trained(worlds, L1, tick, l1=0.03, start="random", priced=True, frequency_decay=0.99, **more)
         often = []
         for number, (sae, world) in enumerate(zip(saes, worlds)):
             x, _ = draw(world, np.random.default_rng([3, number]), 10_000)
             often.append(np.sort(firing(x, activations(sae, x), sae).mean(0))[::-1])
-        found[label] = np.array(often)
-        curves[label] = (np.arange(1, 41), found[label].mean(0))
-    always = {label: float((often > 0.5).sum(1).mean()) for label, often in found.items()}
+        frequencies[label] = np.array(often)
+        curves[label] = (np.arange(1, 41), frequencies[label].mean(0))
+    always = {label: float((often > 0.5).sum(1).mean()) for label, often in frequencies.items()}
     collapsed = always["free"] >= 5 and always["floored"] <= 1
     return Outcome(bool(collapsed), {f"{label}: latents on in most samples": n for label, n in always.items()} | {
-        f"{label}: latents on in a sample": float(found[label].sum(1).mean()) for label in found} | {"D": 20},
+        f"{label}: latents on in a sample": float(frequencies[label].sum(1).mean()) for label in frequencies} | {"D": 20},
         "free: at least 5 latents on in most samples; floored: at most 1",
         lines(curves, "latent, commonest first", "frequency", "how often latents fire"))

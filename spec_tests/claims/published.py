@@ -16,15 +16,15 @@ TOY = "Toy Models of Feature Absorption; arXiv 2409.14507, appendix A.2"
 @claim("independent", "An L1 SAE of independent features finds each of them exactly.", TOY)
 def independent(seeds, tick):
     worlds = [toy_worlds.independent(rng) for rng in generators(seeds)]
-    saes, found = trained(worlds, L1, tick), []
+    saes, f1 = trained(worlds, L1, tick), []
     for sae, world in zip(saes, worlds):
         x, magnitudes = draw(world, np.random.default_rng(1), 20_000)
         latent = match(sae["W_dec"], world.directions)[0]
-        found.append(scores(firing(x, activations(sae, x), sae)[:, latent], magnitudes > 0)[2])
-    worst_cosine, worst_f1 = min(mcc(s["W_dec"], w.directions) for s, w in zip(saes, worlds)), float(np.min(found))
+        f1.append(scores(firing(x, activations(sae, x), sae)[:, latent], magnitudes > 0)[2])
+    worst_cosine, worst_f1 = min(mcc(s["W_dec"], w.directions) for s, w in zip(saes, worlds)), float(np.min(f1))
     return Outcome(worst_cosine > 0.999 and worst_f1 > 0.999, {"worst MCC": worst_cosine, "worst F1": worst_f1},
                    "worst MCC and worst F1 of a feature above .999",
-                   bars([f"f{i}" for i in range(4)], {"F1, mean over seeds": np.mean(found, 0)}, "F1", "independent"))
+                   bars([f"f{i}" for i in range(4)], {"F1, mean over seeds": np.mean(f1, 0)}, "F1", "independent"))
 
 
 @claim("hierarchy", "With a strict hierarchy the parent's latent is silent wherever the child is.", TOY)
@@ -49,10 +49,10 @@ def partial(seeds, tick):
     expected = np.array([[0.22, 1.27], [0.12, 1.27], [0.0, 1.26]])
     worlds = [toy_worlds.hierarchy(rng, std=0.1) for rng in generators(seeds)]
     saes = trained(worlds, L1, tick)
-    found = np.stack([at(s, w, [[1, 1], [0.9, 1], [0.75, 1]]) for s, w in zip(saes, worlds)])
-    mean, worst = found.mean(0), float(np.abs(found.mean(0) - expected).max())
+    acts = np.stack([at(s, w, [[1, 1], [0.9, 1], [0.75, 1]]) for s, w in zip(saes, worlds)])
+    mean, worst = acts.mean(0), float(np.abs(acts.mean(0) - expected).max())
     numbers = {"found": mean.round(3).tolist(), "expected": expected.tolist(), "worst difference": worst,
-               "standard deviation over seeds": float(found.std(0).max())}
+               "standard deviation over seeds": float(acts.std(0).max())}
     return Outcome(worst <= 0.02, numbers, "mean over seeds within .02 of all six numbers",
                    bars(["(1, 1)", "(.9, 1)", "(.75, 1)"], {"parent": mean[:, 0], "child": mean[:, 1]}, "activation",
                         "partial absorption", {"parent": expected[:, 0], "child": expected[:, 1]}))
@@ -80,12 +80,12 @@ def imperfect(seeds, tick):
     worlds = [toy_worlds.imperfect_cooccurrence(rng) for _ in steps for rng in generators(seeds)]
     saes = trained(worlds, L1, tick, l1=np.repeat(steps, seeds).tolist(), pool=131_072)
     short = np.array([1 - np.divide(*at(s, w, [[1, 1], [1, 0]])[:, 0]) for s, w in zip(saes, worlds)])
-    found, expected = short.reshape(-1, seeds).mean(1), ratio * np.array(steps)
-    error = np.abs(found / expected - 1)[:3]
-    numbers = {"lambda": list(steps), "found": found.tolist(), "formula": expected.tolist(),
+    measured, expected = short.reshape(-1, seeds).mean(1), ratio * np.array(steps)
+    error = np.abs(measured / expected - 1)[:3]
+    numbers = {"lambda": list(steps), "found": measured.tolist(), "formula": expected.tolist(),
                "largest relative error up to lambda 3e-3": float(error.max())}
     return Outcome(bool(error.max() <= 0.1), numbers, "within 10 % for lambda up to 3e-3",
-                   lines({"found": (steps, found), "formula": (steps, expected)}, "lambda", "share absorbed",
+                   lines({"found": (steps, measured), "formula": (steps, expected)}, "lambda", "share absorbed",
                          "imperfect co-occurrence", log=True, dashed=("formula",)))
 
 
@@ -95,13 +95,13 @@ def tied_overlap(seeds, tick):
     rhos = (0.3, 0.6)
     worlds = [toy_worlds.world(directions_with_cosine(rng.normal(size=(2, 50)), rho), (0.25, 0.05))
               for rho in rhos for rng in generators(seeds)]
-    each = lambda saes: cosines(saes, worlds)[:, 1].reshape(len(rhos), seeds)
+    of_the_second = lambda saes: cosines(saes, worlds)[:, 1].reshape(len(rhos), seeds)
     bound, free = trained(worlds, TIED, tick), trained(worlds, L1, tick)
     off = [np.abs(np.abs((s["W_dec"] @ gram_schmidt(w.directions).T)).max(0) - 1).max() for s, w in zip(bound, worlds)]
     fires = np.array([at(s, w, [[0, 1]], architecture=TIED)[0, 0] for s, w in zip(bound, worlds)])
     fires = fires.reshape(len(rhos), seeds)
     expected = np.sqrt(1 - np.square(rhos))
-    tied_cos, free_cos = each(bound), each(free)
+    tied_cos, free_cos = of_the_second(bound), of_the_second(free)
     numbers = {"tied: second feature's cosine": tied_cos.mean(1).tolist(), "sqrt(1 - rho^2)": expected.tolist(),
                "tied: parent's activation on the second alone": fires.mean(1).tolist(), "rho": list(rhos),
                "tied: largest 1 - cosine with Gram-Schmidt rows": float(max(off)),

@@ -5,7 +5,6 @@ import numpy as np
 from sae_spec.reference.absorption import detector
 from sae_spec.reference.absorption.stream import observe
 from sae_spec.reference.worlds import toy_worlds
-from sae_spec.reference.sae.constraints import row_norms
 from sae_spec.reference.absorption.ground_truth import match, scores
 from sae_spec.reference.absorption.read_out import corrected, read_out_matrix
 from sae_spec.reference.worlds.toy_models import draw
@@ -30,12 +29,12 @@ def before_and_after(sae, world, seed, architecture=L1):
     latent = match(W_dec, world.directions)[0]
     children = np.flatnonzero(world.parent >= 0)
     beside = on[:, children[0]] if len(children) else np.ones(len(x), bool)
-    found = []
+    quality = []
     for read in (acts, corrected(acts, A)):
         fires = firing(x, read, sae)[:, latent] & (latent >= 0)
         precision, recall = scores(fires, on)[:2]
-        found.append([scores(fires[beside], on[beside])[1], recall, precision])
-    return np.array(found)
+        quality.append([scores(fires[beside], on[beside])[1], recall, precision])
+    return np.array(quality)
 
 
 @claim("read-out", "Once absorption is detected, adding what the children carry gives the parent back, and nothing is "
@@ -53,9 +52,9 @@ def read_out(seeds, tick):
         worlds = [make(rng) for rng in generators(seeds)]
         steps = LONG if name == "hierarchy" else STEPS
         saes = trained(worlds, architecture, tick, M=M, steps=steps, decay_steps=steps // 2)
-        found = np.stack([before_and_after(s, w, 50 + i, architecture) for i, (s, w) in enumerate(zip(saes, worlds))])
-        results[name] = found[..., 0]                       # (S, 2, 3): the parent, or the first feature
-        harm[name] = float(np.abs(found[:, 1, 1:] - found[:, 0, 1:]).max())
+        quality = np.stack([before_and_after(s, w, 50 + i, architecture) for i, (s, w) in enumerate(zip(saes, worlds))])
+        results[name] = quality[..., 0]                       # (S, 2, 3): the parent, or the first feature
+        harm[name] = float(np.abs(quality[:, 1, 1:] - quality[:, 0, 1:]).max())
     absorbed = ("hierarchy", "std .1")
     strict = results["hierarchy"]
     good = all(results[name][:, 1, 0].min() >= 0.99 and results[name][:, 1, 2].min() >= 0.99 for name in absorbed)

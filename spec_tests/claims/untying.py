@@ -21,15 +21,15 @@ def mild_tie(seeds, tick):
     saes = trained(both, L1, tick, tie_coefficient=taus, pool=20_000)
     short = [1 - np.divide(*at(s, w, [[1, 1], [1, 0]])[:, 0]) for s, w in zip(saes, absorbing)]
     short = np.array(short).reshape(len(TAUS), seeds)
-    found = cosines(saes[len(absorbing):], oblique).min(1).reshape(len(TAUS), seeds)
+    cosine = cosines(saes[len(absorbing):], oblique).min(1).reshape(len(TAUS), seeds)
     tied = cosines(trained(oblique[:seeds], TIED, tick, pool=20_000), oblique[:seeds]).min(1)
-    good = (short.max(1) <= 0.1) & (found.min(1) >= 0.98)
+    good = (short.max(1) <= 0.1) & (cosine.min(1) >= 0.98)
     numbers = {"tau": list(TAUS), "share absorbed, mean": short.mean(1).tolist(),
-               "worst cosine of overlapping features, mean": found.mean(1).tolist(),
+               "worst cosine of overlapping features, mean": cosine.mean(1).tolist(),
                "the same, tied": float(tied.mean()),
                "tau that do both": [tau for tau, both_hold in zip(TAUS, good) if both_hold]}
     return Outcome(bool(good.any()), numbers, "some tau leaves at most .1 absorbed and every cosine at least .98",
                    lines({"share absorbed (hierarchy, std .1)": (TAUS, short.mean(1)),
-                          "worst cosine (overlap .3)": (TAUS, found.mean(1)),
+                          "worst cosine (overlap .3)": (TAUS, cosine.mean(1)),
                           "worst cosine, tied": (TAUS, [tied.mean()] * len(TAUS))}, "tau", "", "tie penalty",
                          dashed=("worst cosine, tied",)))

@@ -80,8 +80,8 @@ def joined(rows, keep=lambda kind, how: True):
 def best_threshold(table, name):
     """The threshold at which a score has the best F1: what a weight-only score is given, and the detector is not."""
     grid = np.quantile(table[name][table["label"] == 1], np.linspace(0, 0.5, 51))
-    found = [verdicts(table, name, t - 1e-9) for t in grid]
-    f1 = [2 * v["precision"] * v["recall"] / max(v["precision"] + v["recall"], 1e-9) for v in found]
+    judged = [verdicts(table, name, t - 1e-9) for t in grid]
+    f1 = [2 * v["precision"] * v["recall"] / max(v["precision"] + v["recall"], 1e-9) for v in judged]
     return float(grid[int(np.argmax(f1))] - 1e-9)
 
 

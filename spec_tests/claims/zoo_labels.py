@@ -38,7 +38,7 @@ def true_shortfalls(member, x, magnitudes, acts):
     latent, cosine = match(W_dec, world.directions)
     fires = firing(x, acts, member.params)
     told = lambda f, where: scores(fires[where][:, [latent[f]]], on[where][:, [f]])   # precision, recall, F1, dead
-    found = {}
+    shortfall = {}
     for p in np.unique(world.parent[world.parent >= 0]):
         children = np.flatnonzero(world.parent == p)
         without = ~on[:, children].any(-1)
@@ -50,8 +50,8 @@ def true_shortfalls(member, x, magnitudes, acts):
             whole = clear and beside.any() and told(c, slice(None))[1][0] >= CLEAR
             short = 1 - share(beside) / share(alone) if whole else np.nan
             writes = W_dec[latent[c]] @ world.directions[p] > WRITES
-            found[latent[p], latent[c]] = short if writes or np.isnan(short) else 0.0
-    return found
+            shortfall[latent[p], latent[c]] = short if writes or np.isnan(short) else 0.0
+    return shortfall
 
 
 def descendants_of_children(member):

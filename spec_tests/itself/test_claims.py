@@ -83,8 +83,8 @@ def test_the_area_counts_pairs():
 
 def test_the_command_writes_a_page(tmp_path, capsys):
     assert main(["--only", "price-gain", "--seeds", "1", "--out", str(tmp_path / "claims")]) == 0
-    found = json.loads((tmp_path / "claims" / "claims.json").read_text())["claims"]["price-gain"]
-    assert found["holds"] is True and found["numbers"]["largest relative error"] < 1e-6
+    outcome = json.loads((tmp_path / "claims" / "claims.json").read_text())["claims"]["price-gain"]
+    assert outcome["holds"] is True and outcome["numbers"]["largest relative error"] < 1e-6
     assert "price-gain" in (tmp_path / "claims" / "claims.html").read_text()
     with pytest.raises(SystemExit):
         main(["--only", "no-such-claim", "--out", str(tmp_path / "none")])

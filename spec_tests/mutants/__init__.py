@@ -1,12 +1,15 @@
 """Deliberately wrong implementations: what the suite must catch.
 
 Each is the reference with one function replaced. `test_the_suite.py` demands that every mutant is killed twice: by
-the golden cases of its clause alone, and by the properties of its clause alone. Many are mistakes of public
-libraries; `seen_in` says whose.
+the golden cases of its clause alone, and by the properties of its clause alone. Many compute what a public project
+computes; `seen_in` says which, and `convention` whether that is a choice of its own or a mistake.
 """
 
+import importlib
+import pkgutil
 import sys
 from contextlib import contextmanager
+from functools import cache
 from types import SimpleNamespace
 from typing import Callable, NamedTuple
 
@@ -14,13 +17,36 @@ from sae_spec.spec_tests.adapters import reference_numpy
 
 MUTANTS = []
 
+# The public projects in which mutants were seen, by the name that `seen_in` uses, and where they are published.
+PROJECTS = {
+    "SAELens": "github.com/decoderesearch/SAELens",
+    "dictionary_learning": "github.com/saprmarks/dictionary_learning",
+    "sparsify": "github.com/EleutherAI/sparsify",
+    "overcomplete": "github.com/KempnerInstitute/overcomplete",
+    "openai/sparse_autoencoder": "github.com/openai/sparse_autoencoder",
+    "Language-Model-SAEs": "github.com/OpenMOSS/Language-Model-SAEs",
+    "BatchTopK": "github.com/bartbussmann/BatchTopK",
+    "matryoshka_sae": "github.com/bartbussmann/matryoshka_sae",
+    "SAEBench": "github.com/adamkarvonen/SAEBench",
+    "feature-hedging-paper": "github.com/chanind/feature-hedging-paper",
+    "MetaSAE": "github.com/good-epic/MetaSAE",
+}
+
 
 class Mutant(NamedTuple):
     name: str            # "jumprelu: on at equality"
     clause: str          # the clause it breaks
     target: str          # the function of the reference that is replaced: "activations.jumprelu"
     wrong: Callable      # called with the right function first, then as the right one would be
-    seen_in: str         # a public library that does this, or ""
+    seen_in: tuple       # public projects that compute this, with the version where it is known: ("SAELens 6.54.12",)
+    where: str           # the option, mode or function of theirs that does so, where it is not the only way
+    convention: bool     # it contradicts nothing in those projects: another reduction, unit, order or starting value
+
+    @property
+    def mistake(self):
+        """Seen in public, and wrong there too: not the gradient of its own loss, a wrong shape, data lost, NaN, or at
+        odds with what the project says or computes elsewhere."""
+        return bool(self.seen_in) and not self.convention
 
     def as_adapter(self):
         """An adapter module that computes with the mistake."""
@@ -31,10 +57,10 @@ class Mutant(NamedTuple):
         return SimpleNamespace(NAME=f"mutant {self.name}", VERSION="0", DTYPES=["float64"], run=run)
 
 
-def mutant(name, *, clause, target, seen_in=""):
+def mutant(name, *, clause, target, seen_in=(), where="", convention=False):
     """Declare a mutant; decorates the wrong function, whose first argument is the right one."""
     def declare(wrong):
-        MUTANTS.append(Mutant(name, clause, target, wrong, seen_in))
+        MUTANTS.append(Mutant(name, clause, target, wrong, seen_in, where, convention))
         return wrong
 
     return declare
@@ -44,15 +70,14 @@ def mutant(name, *, clause, target, seen_in=""):
 def replaced(target, wrong):
     """Replace a function wherever the reference has imported it."""
     module_name, function_name = target.split(".")
-    home = next(module for name, module in sys.modules.items()
-                if name.startswith("sae_spec.reference.") and name.endswith(f".{module_name}"))
+    modules = modules_of_the_reference()
+    home = next(module for module in modules if module.__name__.endswith(f".{module_name}"))
     right = getattr(home, function_name)
 
     def mistaken(*arguments, **named):
         return wrong(right, *arguments, **named)
 
-    places = [module for name, module in list(sys.modules.items())
-              if name.startswith("sae_spec.reference.") and getattr(module, function_name, None) is right]
+    places = [module for module in modules if getattr(module, function_name, None) is right]
     for module in places:
         setattr(module, function_name, mistaken)
     try:
@@ -62,9 +87,27 @@ def replaced(target, wrong):
             setattr(module, function_name, right)
 
 
-def all_mutants():
-    """Every mutant of every area."""
-    from sae_spec.spec_tests.mutants import activations, autoencoder, budgets, costs, frequency, selection, training  # noqa: F401
-    from sae_spec.spec_tests.mutants import absorption, detector, meta_theory, saebench, toy  # noqa: F401
+@cache
+def modules_of_the_reference():
+    """Every module of the reference that computes; all are imported once a mutant runs."""
+    return tuple(module for name, module in list(sys.modules.items()) if name.startswith("sae_spec.reference."))
 
+
+@cache
+def all_mutants():
+    """Every mutant of every file in this folder and the folders in it, in the order of the files' names."""
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
+        importlib.import_module(module.name)
     return tuple(MUTANTS)
+
+
+def projects(*, mistakes_only=False):
+    """The public projects in which a mutant was seen, each once and without its version; only mistakes if asked for."""
+    seen = {project(release) for mutant in all_mutants() for release in mutant.seen_in
+            if mutant.mistake or not mistakes_only}
+    return tuple(sorted(seen))
+
+
+def project(release):
+    """"SAELens" of "SAELens 6.54.12"; a release without a version is the project's name."""
+    return release.split(" ")[0]

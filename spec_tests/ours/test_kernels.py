@@ -48,8 +48,14 @@ def test_production_agrees_with_the_reference_through_the_kernels():
 
 @pytest.mark.long
 def test_golden_cases_hold_through_the_kernels():
-    """Whole training runs too."""
-    interpreted("-m", "sae_spec.spec_tests", "--adapter", "torch_impl", *HALF_OR_SINGLE, "-k", "test_golden_case")
+    interpreted("-m", "sae_spec.spec_tests", "--adapter", "torch_impl", *HALF_OR_SINGLE, "-k", "test_golden_case and not training-")
+
+
+@pytest.mark.long(begins_first=True)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_whole_runs_hold_through_the_kernels(dtype):
+    """Of the two halves one is enough: a run takes the same path in both, and single kernels and golden cases are tried in both."""
+    interpreted("-m", "sae_spec.spec_tests", "--adapter", "torch_impl", "--dtype", dtype, "-k", "test_golden_case and training-")
 
 
 @pytest.mark.parametrize("target", resources.TARGETS)

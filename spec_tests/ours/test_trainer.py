@@ -9,8 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from sae_spec.reference.sae import training as reference
-from sae_spec.spec_tests.adapters.reference_numpy import counters
 from sae_spec.spec_tests.core.compare import compare
+from sae_spec.spec_tests.operations.training import counters
 from sae_spec.torch_impl import Activations, SAEConfig, SparseAutoencoder, Trainer, TrainingConfig, TrainingDiverged
 from sae_spec.torch_impl import config_mapping, load_sae
 

@@ -50,8 +50,10 @@ def batch_topk_inference(pre: Tensor, threshold: float | Tensor, check_inputs: b
 
     Clauses: ACT-23.
     """
+    if check_inputs:
+        refuse(threshold < 0, f"threshold must not be negative, got {threshold}")
     theta = torch.as_tensor(threshold, dtype=widen(pre).dtype, device=pre.device)
-    return jumprelu(pre, theta.expand(pre.shape[-1]), check_inputs=check_inputs)
+    return jumprelu(pre, theta.expand(pre.shape[-1]), check_inputs=False)
 
 
 def budget_thresholds(tau: float | Tensor, price: Tensor, dec_norm: Tensor, check_inputs: bool = True) -> Tensor:

@@ -1,0 +1,135 @@
+"""ABS, the detector: it finds absorption, how much of it, and leaves the look-alikes alone."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sae_spec.spec_tests.core.compare import assert_same
+from sae_spec.spec_tests.core.properties import clause
+from sae_spec.spec_tests.core.strategies import rotations
+from sae_spec.spec_tests.conformance.absorption.scenes import (
+    C, P, answers, detect, eighths, family, powers, scene, within,
+)
+
+
+# ---------------------------------------------------------------- the score
+
+@clause("ABS-30", "ABS-24", "ABS-25", "ABS-28")
+@given(delta=eighths, alone=st.integers(32, 40), both=st.integers(20, 32), turn=rotations(3))
+def test_in_the_delta_family_the_score_is_delta(adapter, delta, alone, both, turn):
+    stream = family(delta, 2 * alone, 2 * both, 2 * (alone + both))
+    turned = stream | {name: np.array(stream[name]) @ turn for name in ("x", "W_dec", "W_enc")}
+    got, want = detect(adapter, turned), np.zeros((3, 3))
+    want[P, C] = delta
+    of_the_pair = answers(got, "silent", "low", "level", "carried")
+    assert_same({"silent": float(delta == 1), "low": delta % 1, "level": 1.0, "carried": 1.0}, of_the_pair, adapter.dtype)
+    assert_same({"score": want}, got, adapter.dtype)
+
+
+@clause("ABS-30")
+@given(delta=st.sampled_from([0.0, 0.25, 0.5, 0.625, 0.75]), seed=st.integers(0, 50))
+def test_with_varying_magnitudes_the_score_is_nearly_delta(adapter, delta, seed):
+    """The hierarchy of the toy models, at standard deviation .1: over the child's 300 samples the parent's mean is known to .006."""
+    rng, F = np.random.default_rng(seed), 4
+    world = {"directions": np.eye(F), "parent": [-1, P, -1, -1], "rate": [0.25, 0.25, 0.0625, 0.0625],
+             "rate_alone": np.zeros(F), "group": -np.ones(F), "mean": np.ones(F), "std": [0.1015625, 0, 0, 0]}
+    B = 5000
+    uniforms, normals = rng.integers(0, 256, (B, F)) / 256, np.round(rng.normal(size=(B, F)) * 32) / 32
+    x = adapter("toy_sample", {}, **world, uniforms=uniforms, normals=normals)["x"]
+    W_enc, W_dec = np.eye(F), np.eye(F)
+    W_enc[P, C], W_dec[C, P] = -delta, delta
+    got = detect(adapter, {"x": x, "acts": np.maximum(x @ W_enc.T, 0), "W_dec": W_dec, "W_enc": W_enc, "b_dec": np.zeros(F)})
+    within(adapter, "score", delta, got["score"][P, C], 0.02)
+    assert got["score"].sum() == got["score"][P, C]
+
+
+@clause("ABS-30", "ABS-21")
+@given(delta=eighths, scale=powers, cuts=st.lists(st.integers(0, 144), max_size=3).map(sorted), data=st.data())
+def test_the_score_knows_neither_order_nor_cuts_nor_the_length_of_rows(adapter, delta, scale, cuts, data):
+    stream = family(delta)
+    want = detect(adapter, stream)["score"]
+    latents, samples = data.draw(st.permutations(range(3))), np.random.default_rng(len(cuts)).permutation(len(stream["x"]))
+    moved = {"x": stream["x"][samples], "acts": stream["acts"][samples][:, latents]}
+    moved |= {name: np.array(stream[name])[latents] for name in ("W_dec", "W_enc")}
+    got = detect(adapter, stream | moved, cuts=cuts)["score"]
+    assert_same({"score": want[np.ix_(latents, latents)]}, {"score": got}, adapter.dtype)
+    lengths = scale ** np.arange(3)
+    longer = {"acts": stream["acts"] / lengths, "W_dec": stream["W_dec"] * lengths[:, np.newaxis],
+              "W_enc": np.array(stream["W_enc"]) / lengths[:, np.newaxis]}
+    assert_same({"score": want}, detect(adapter, stream | longer), adapter.dtype)
+    moved_centre = {"x": stream["x"] + 2, "b_dec": stream["b_dec"] + 2}
+    assert_same({"score": want}, detect(adapter, stream | moved_centre), adapter.dtype)
+
+
+@clause("ABS-30")
+@given(delta=eighths, seed=st.integers(0, 99))
+def test_latents_that_have_nothing_to_do_with_a_pair_do_not_change_its_score(adapter, delta, seed):
+    stream, rng = family(delta), np.random.default_rng(seed)
+    B = len(stream["x"])
+    others = rng.integers(0, 2, (B, 2)) * 0.5
+    wider = {"x": np.hstack([stream["x"], others]), "acts": np.hstack([stream["acts"], others]), "b_dec": np.zeros(5)}
+    for name in ("W_dec", "W_enc"):
+        wider[name] = np.eye(5)
+        wider[name][:3, :3] = stream[name]
+    got = detect(adapter, wider)["score"][:3, :3]
+    assert_same({"score": detect(adapter, stream)["score"]}, {"score": got}, adapter.dtype)
+
+
+@clause("ABS-30")
+@given(delta=eighths, few=st.integers(0, 9), which=st.sampled_from(["alone", "both"]))
+def test_too_few_samples_of_the_child_or_of_the_parent_alone_say_nothing(adapter, delta, few, which):
+    assert not detect(adapter, family(delta, **{which: 2 * few}))["score"].any()
+
+
+# ---------------------------------------------------------------- look-alikes
+
+def read_exactly(adapter, rho, rate, group, seed):
+    """Three features at cosine rho, each read by its dual: acts are the true magnitudes, whatever fires."""
+    rng, F, B = np.random.default_rng(seed), 3, 1500
+    normals = 4 * np.eye(F) + rng.integers(-4, 5, (F, F)) / 8
+    directions = adapter("directions_with_cosine", {"rho": rho}, normals=normals)["directions"]
+    world = {"directions": directions, "parent": -np.ones(F), "rate": np.full(F, rate), "rate_alone": np.zeros(F),
+             "group": np.full(F, group), "mean": np.ones(F), "std": np.full(F, 0.125)}
+    uniforms, normals = rng.integers(0, 256, (B, F)) / 256, np.round(rng.normal(size=(B, F)) * 32) / 32
+    drawn = adapter("toy_sample", {}, **world, uniforms=uniforms, normals=normals)
+    return {"x": drawn["x"], "acts": drawn["magnitudes"], "W_dec": directions, "W_enc": np.linalg.pinv(directions).T,
+            "b_dec": np.zeros(F)}
+
+
+@clause("ABS-26", "ABS-27", "ABS-30")
+@given(rho=st.sampled_from([0.0, 0.25, 0.5, 0.625, 0.8]), rate=st.sampled_from([0.125, 0.25]), seed=st.integers(0, 99))
+def test_independent_features_that_overlap_are_not_absorbed(adapter, rho, rate, seed):
+    assert detect(adapter, read_exactly(adapter, rho, rate, -1, seed))["score"].max() < 0.1
+
+
+@clause("ABS-26", "ABS-29", "ABS-30")
+@given(rho=st.sampled_from([0.0, 0.25, 0.5, 0.625, 0.8]), rate=st.sampled_from([0.125, 0.25]), seed=st.integers(0, 99))
+def test_features_that_exclude_each_other_and_overlap_are_not_absorbed(adapter, rho, rate, seed):
+    assert detect(adapter, read_exactly(adapter, rho, rate, 0, seed))["score"].max() < 0.1
+
+
+@clause("ABS-25", "ABS-30")
+@given(mixed=eighths, turn=rotations(3), delta=eighths)
+def test_a_latent_that_mixes_its_child_in_is_not_absorbed(adapter, mixed, turn, delta):
+    """Hedging: encoder and decoder rows are the same mixture, in two arrays."""
+    stream = family(delta)
+    x, W = stream["x"] @ turn, np.array([[1, mixed, 0], [0, 1, 0], [0, 0, 1]]) @ turn
+    got = detect(adapter, stream | {"x": x, "acts": np.maximum(x @ W.T, 0), "W_dec": W, "W_enc": W})
+    assert got["score"][P, C] < 0.1
+
+
+@clause("ABS-31")
+@given(delta=eighths)
+def test_a_tied_sae_scores_0_whatever_it_does(adapter, delta):
+    stream = {name: array for name, array in family(delta).items() if name != "W_enc"}
+    assert not detect(adapter, stream, tied=True)["score"].any()
+    assert detect(adapter, stream | {"W_enc": stream["W_dec"]})["score"].any()           # two arrays are not one
+
+
+@clause("ABS-32")
+@given(t=st.sampled_from([0.0625, 0.125, 0.1875, 0.21875, 0.5]))
+def test_two_latents_of_one_feature_are_no_family(adapter, t):
+    """The second speaks, alone, where the sample is louder and leans by t: cosine 1 / sqrt(1 + t^2), .983 and .977 in the middle."""
+    stream = scene([[1, 0], [1, t]], (60, [1, 0], [1, 0]), (20, [1.5, 1.5 * t], [0, 1.5]), (40, [0, 0], [0, 0]))
+    got = detect(adapter, stream)["score"]
+    assert_same({"score": float(t > 0.2)}, {"score": got[P, C]}, adapter.dtype)

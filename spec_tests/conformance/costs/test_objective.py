@@ -1,0 +1,169 @@
+"""COST: the terms, their coefficients and their sum."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sae_spec.spec_tests.core.compare import assert_same
+from sae_spec.spec_tests.core.properties import clause
+from sae_spec.spec_tests.core.slopes import assert_slope
+from sae_spec.spec_tests.core.strategies import ACTIVATIONS, dyadic, prices, saes
+from sae_spec.spec_tests.conformance.costs.charges import cost, decode, gradient, halves
+from sae_spec.spec_tests.operations import OPERATIONS
+
+SPARSITY = ("l1", "l0", "tanh")
+
+
+@st.composite
+def objectives(draw, terms=("l1", "l0", "tanh", "tie", "aux"), **kinds):
+    """(config, inputs, terms charged): an autoencoder with prices, dead latents and some terms."""
+    sae = draw(saes(**kinds))
+    possible = [term for term in terms if term != "l0" or sae.config["activation"] == "jumprelu"]
+    charged = draw(st.sets(st.sampled_from(possible)))
+    config = sae.config | {f"{term}_coefficient": draw(st.sampled_from([0.5, 1.0, 2.0])) for term in sorted(charged)}
+    config |= {"tanh_scale": 0.5, "k_aux": draw(st.integers(1, 3)), "warmth": draw(st.sampled_from([0.25, 0.5, 1.0]))}
+    inputs = {"price": draw(prices(sae.M))} | sae.inputs | {"dead": draw(dyadic((sae.M,), 0.0, 1.0, 1.0))}
+    return config, inputs, charged
+
+
+def terms_of(result):
+    return {name: value for name, value in result.items() if not name.startswith("d_")}
+
+
+@clause("COST-17")
+@given(asked=objectives(activations=("jumprelu",)), term=st.sampled_from(["l1", "l0", "tanh", "tie", "aux"]))
+def test_a_reward_is_an_error(adapter, asked, term):
+    config, inputs, _ = asked
+    name = f"{term}_coefficient"
+    for factor in (-0.5, -2.0, float("nan")):
+        assert name in adapter.error("objective", config | {name: factor}, **inputs)
+
+
+@clause("COST-18")
+@given(asked=objectives())
+def test_the_terms_are_those_that_were_asked_for_and_the_total_is_their_sum(adapter, asked):
+    config, inputs, charged = asked
+    terms = terms_of(adapter("objective", config, **inputs))
+    total = terms.pop("total")
+    always = {"reconstruction"} | ({"gate_reconstruction"} if config["activation"] == "gated" else set())
+    assert set(terms) == always | charged
+    assert_same({"total": sum(terms.values())}, {"total": total}, adapter.dtype)
+
+
+@clause("COST-18")
+@given(asked=objectives())
+def test_a_coefficient_multiplies_its_own_term_and_warmth_only_sparsity(adapter, asked):
+    config, inputs, charged = asked
+    once = terms_of(adapter("objective", config | {"warmth": 1.0}, **inputs))
+    dear = {f"{term}_coefficient": 4 * config[f"{term}_coefficient"] for term in charged}
+    cold = terms_of(adapter("objective", config | {"warmth": 0.25}, **inputs))
+    del once["total"]
+    for term in charged:
+        name = f"{term}_coefficient"
+        alone = terms_of(adapter("objective", config | {"warmth": 1.0, name: dear[name]}, **inputs))
+        want = {other: value * (4 if other == term else 1) for other, value in once.items()}
+        assert_same(want, alone, adapter.dtype, sorted(want))
+    want = {term: value * (0.25 if term in SPARSITY else 1) for term, value in once.items()}
+    assert_same(want, cold, adapter.dtype, sorted(want))
+
+
+@clause("COST-12", "COST-18", "COST-19")
+@given(asked=objectives())
+def test_a_term_costs_its_coefficient_times_what_the_cost_alone_says(adapter, asked):
+    config, inputs, charged = asked
+    gated = config["activation"] == "gated"
+    said = adapter("encode", config, **{name: array for name, array in inputs.items() if name != "dead"})
+    recon = decode(adapter, config, inputs, said["acts"])[-1]
+    acts = adapter("activation", {"activation": "relu"}, pre=said["pre"])["acts"] if gated else said["acts"]
+    given = {"acts": acts, "W_dec": inputs["W_dec"], "price": inputs["price"], "pre": said["pre"], "dead": inputs["dead"],
+             "residual": inputs["x"] - recon, "theta": np.ones(len(inputs["price"])),          # theta = exp(0)
+             "W_enc": inputs.get("W_enc", inputs["W_dec"])}
+    got = adapter("objective", config, **inputs)
+    for term in charged - ({"tie"} if "W_enc" not in inputs else set()):
+        factor = config[f"{term}_coefficient"] * (config["warmth"] if term in SPARSITY else 1)
+        needed = OPERATIONS["cost"].signature({"cost": term}).inputs
+        alone = cost(adapter, config | {"cost": term}, {name: given[name] for name in needed})
+        assert_same({term: factor * alone}, got, adapter.dtype)
+
+
+# float64: sums of parts that cancel. By differences in every parameter at once; constants of the gradient stay out:
+# aux (its residual), l0 (a pseudo-gradient), gated (its decoder), and choices by density, which depend on the decoder.
+@clause("COST-18", dtypes=("float64",))
+@given(data=st.data(),
+       asked=objectives(terms=("l1", "tanh", "tie"), activations=("relu", "topk", "batch_topk"), off_kink=True))
+def test_the_gradient_of_the_total_is_its_slope(adapter, asked, data):
+    config, inputs, _ = asked
+    # A zero row has no slope: its norm has a kink there.
+    inputs = inputs | {name: inputs[name] + 0.25 for name in ("W_enc", "W_dec") if name in inputs}
+    got = adapter("objective", config, **inputs)
+    for name in ("W_enc", "W_dec", "b_enc", "b_dec"):
+        if name in inputs:
+            direction = data.draw(halves(*inputs[name].shape), label=name)
+            moved = lambda t: inputs | {name: inputs[name] + t * direction}
+            total = lambda t: adapter("objective", config, **moved(t))["total"]
+            assert_slope(got[f"d_{name}"], direction, total, f"d_{name}")
+
+
+# float64: sums of parts that cancel, some of them rounded.
+@clause("COST-8", "COST-14", "COST-15", "COST-16", "COST-18", "COST-19", dtypes=("float64",))
+@given(asked=objectives())
+def test_the_gradient_of_the_total_is_each_terms_gradient_sent_back(adapter, asked):
+    config, inputs, charged = asked
+    gated, M = config["activation"] == "gated", len(inputs["price"])
+    sae = {name: array for name, array in inputs.items() if name != "dead"}
+    said = adapter("encode", config, **sae)
+    recons = decode(adapter, config, inputs, said["acts"])
+    speaks = np.maximum(said["pre"], 0) if gated else said["acts"]
+    given = inputs | {"acts": speaks, "pre": said["pre"], "recons": recons, "residual": inputs["x"] - recons[-1],
+                      "theta": np.ones(M)}                                       # theta = exp(0)
+    d = {"d_recons": 0 * recons, "d_acts": 0 * speaks, "d_pre": 0 * speaks}
+    direct = {}
+    for term in {"reconstruction", *charged} | ({"gate_reconstruction"} if gated else set()):
+        if term == "tie" and "W_enc" not in inputs:
+            continue
+        factor = config.get(f"{term}_coefficient", 1.0) * (config["warmth"] if term in SPARSITY else 1)
+        for name, grad in gradient(adapter, config | {"cost": term}, given, d_cost=factor).items():
+            home = d if name in d else direct
+            home[name] = home.get(name, 0) + grad
+    if gated:                                                                    # what is charged is the gate
+        d["d_pre"], d["d_acts"] = d["d_pre"] + d["d_acts"] * (said["pre"] > 0), 0 * d["d_acts"]
+    direct["d_log_threshold"] = direct.pop("d_theta", 0)                         # theta = 1, so is its derivative
+    back = adapter("backward", config, **sae, **d)
+    want = {name: grad + direct.get(name, 0) for name, grad in back.items() if name != "d_x"}
+    assert_same(want, adapter("objective", config, **inputs), adapter.dtype)
+
+
+@clause("COST-19")
+@given(asked=objectives(activations=("gated",), terms=("l1", "tanh")), data=st.data())
+def test_a_gates_sparsity_does_not_ask_how_loudly_it_speaks(adapter, asked, data):
+    config, inputs, charged = asked
+    config = config | {"l1_coefficient": 1.0, "tanh_coefficient": 1.0}
+    quiet = inputs | {"b_mag": inputs["b_mag"] - data.draw(st.sampled_from([1.0, 16.0]))}
+    want, got = (adapter("objective", config, **given) for given in (inputs, quiet))
+    assert_same(want, got, adapter.dtype, ["l1", "tanh", "gate_reconstruction"])
+    shut = inputs | {"b_enc": np.full_like(inputs["b_enc"], -16.0)}              # every gate is closed
+    terms = adapter("objective", config, **shut)
+    assert terms["l1"] == 0 and terms["tanh"] == 0, "a closed gate is charged"
+
+
+@clause("COST-19")
+@given(asked=objectives())
+def test_a_gated_sae_always_pays_for_its_gates_reconstruction_and_no_other_does(adapter, asked):
+    config, inputs, _ = asked
+    got = adapter("objective", config, **inputs)
+    assert ("gate_reconstruction" in got) == (config["activation"] == "gated")
+    if "gate_reconstruction" in got:
+        said = adapter("encode", config, **{name: array for name, array in inputs.items() if name != "dead"})
+        given = {"x": inputs["x"], "pre": said["pre"], "W_dec": inputs["W_dec"], "b_dec": inputs["b_dec"]}
+        assert_same({"gate_reconstruction": cost(adapter, {"cost": "gate_reconstruction"}, given)}, got, adapter.dtype)
+
+
+@clause("COST-20")
+@given(asked=objectives(activations=ACTIVATIONS), factor=st.sampled_from([0.5, 2.0]))
+def test_l0_is_charged_to_jumprelu_and_an_error_elsewhere(adapter, asked, factor):
+    config, inputs, _ = asked
+    config = config | {"l0_coefficient": factor}
+    if config["activation"] == "jumprelu":
+        assert "l0" in adapter("objective", config, **inputs)
+    else:
+        assert "l0_coefficient" in adapter.error("objective", config, **inputs)

@@ -1,0 +1,192 @@
+"""ACT, third part: the budget rules, and what stands in for a batch at inference."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sae_spec.spec_tests.core.compare import assert_same
+from sae_spec.spec_tests.core.properties import clause
+from sae_spec.spec_tests.core.strategies import dyadic, positive, pres, prices, saes
+from sae_spec.spec_tests.conformance.sae.choices import BATCH, BUDGETS, Choice, acts_of, choices, equal, norms
+
+decays = st.sampled_from([0.0, 0.5, 0.75])
+
+
+# ---------------------------------------------------------------- budgets
+
+@clause("ACT-14", "ACT-18")
+@given(choice=choices(BUDGETS))
+def test_only_pre_times_the_decoder_norm_counts(adapter, choice):
+    price, norm = choice.by_latent["price"], choice.by_latent["dec_norm"]
+    scaled = acts_of(adapter, choice, pre=choice.pre * norm, by_latent={"price": price, "dec_norm": 0 * norm + 1})
+    equal(adapter, scaled, acts_of(adapter, choice) * norm)
+
+
+@clause("ACT-14", "ACT-15")
+@given(dearer=st.lists(st.booleans(), min_size=1, max_size=6), data=st.data())
+def test_latents_of_equal_density_are_bought_in_order(adapter, dearer, data):
+    """Twice the reach at four times the price is the same density."""
+    price = np.where(dearer, 4.0, 1.0)
+    norm, k = data.draw(norms(len(price))), data.draw(st.integers(1, len(price)))
+    acts = acts_of(adapter, Choice("budget_topk", k, np.sqrt(price)[np.newaxis] / norm, {"price": price, "dec_norm": norm}))
+    assert list(acts[0] != 0) == list(np.cumsum(price) <= k)
+
+
+@clause("ACT-14")
+@given(choice=choices(BUDGETS), latent=st.integers(0, 5), discount=st.sampled_from([0.5, 1.0, 2.0]))
+def test_what_was_bought_is_bought_more_cheaply_too(adapter, choice, latent, discount):
+    price, latent = choice.by_latent["price"].copy(), latent % choice.pre.shape[1]
+    price[latent] = max(1, price[latent] - discount)
+    before = acts_of(adapter, choice)[:, latent]
+    after = acts_of(adapter, choice, by_latent=choice.by_latent | {"price": price})[:, latent]
+    assert np.all(after[before != 0] == before[before != 0])
+
+
+@clause("ACT-14")
+@given(choice=choices(BUDGETS))
+def test_silent_entries_spend_nothing(adapter, choice):
+    equal(adapter, acts_of(adapter, choice, pre=np.maximum(choice.pre, 0)), acts_of(adapter, choice))
+
+
+@clause("ACT-15", "ACT-16", "ACT-18")
+@given(choice=choices(BUDGETS), price=st.sampled_from([1.0, 1.5, 2.0, 3.0]))
+def test_one_price_for_all_is_topk_with_what_the_budget_affords(adapter, choice, price):
+    M = choice.pre.shape[1]
+    places = choice.k * (len(choice.pre) if choice.rule in BATCH else 1) // price
+    row = choice.pre.reshape(1, -1) if choice.rule in BATCH else choice.pre
+    want = acts_of(adapter, Choice("topk", int(places), row, {})) if places else 0 * row
+    got = acts_of(adapter, choice, by_latent={"price": np.full(M, price), "dec_norm": np.ones(M)})
+    equal(adapter, want.reshape(choice.pre.shape), got)
+
+
+@clause("ACT-15", "ACT-17", "ACT-18")
+@given(choice=choices(BUDGETS))
+def test_nobody_spends_more_than_the_budget(adapter, choice):
+    on = acts_of(adapter, choice) != 0
+    groups = on.reshape(1, *on.shape) if choice.rule in BATCH else on[:, np.newaxis]
+    budget = choice.k * groups.shape[1]
+    assert np.all((groups * choice.by_latent["price"]).sum((1, 2)) <= budget)
+    assert np.all(groups.sum((1, 2)) <= budget)
+
+
+@clause("ACT-17", "ACT-18")
+@given(choice=choices(BUDGETS), latent=st.integers(0, 5), price=st.sampled_from([0.0, 0.5, 255 / 256, -1.0]))
+def test_one_price_below_1_is_an_error(adapter, choice, latent, price):
+    choice.by_latent["price"][latent % choice.pre.shape[1]] = price
+    assert "price" in adapter.error("activation", choice.config, pre=choice.pre, **choice.by_latent)
+
+
+# ---------------------------------------------------------------- without a batch
+
+def observe(adapter, batches, decay, threshold=0.0, seen=0):
+    """The running threshold after some batches."""
+    state = {"threshold": threshold, "seen": seen}
+    for kept in batches:
+        state = adapter("running_threshold", {"decay": decay}, kept=kept, **state)
+    return state
+
+
+@clause("ACT-21")
+@given(kept=dyadic((2, 3), 0.0), decay=decays, garbage=dyadic((), -2.0), times=st.integers(1, 3))
+def test_a_stream_that_always_keeps_the_same_is_known_from_the_first_batch_on(adapter, kept, decay, garbage, times):
+    kept[1, 1] = 0.75                                       # it keeps something
+    first, later = (observe(adapter, [kept] * n, decay, garbage) for n in (1, times))
+    equal(adapter, first["threshold"], later["threshold"], "threshold")
+    equal(adapter, times, later["seen"], "seen")
+    assert first["threshold"] in kept and not np.any((kept > 0) & (kept < first["threshold"]))
+
+
+@clause("ACT-21")
+@given(kept=positive((2, 3)), decay=decays, one=positive(()), other=positive(()), seen=st.integers(1, 5))
+def test_two_estimates_draw_together_by_the_decay(adapter, kept, decay, one, other, seen):
+    first, second = (observe(adapter, [kept], decay, start, seen)["threshold"] for start in (one, other))
+    equal(adapter, decay * (one - other), first - second, "difference")
+
+
+@clause("ACT-21", "ACT-22")
+@given(kept=st.lists(dyadic((2, 2), 0.0), min_size=1, max_size=3), start=positive(()), seen=st.integers(0, 2),
+       rows=st.integers(0, 2))
+def test_batches_and_latents_that_keep_nothing_change_nothing(adapter, kept, start, seen, rows):
+    silent = np.zeros((rows, 2))
+    padded = [np.concatenate([batch, 0 * batch], axis=1) for batch in kept]
+    want = observe(adapter, padded, 0.5, start, seen)
+    got = observe(adapter, [silent] + [each for batch in kept for each in (batch, silent)], 0.5, start, seen)
+    assert_same(want, got, adapter.dtype, exact=True)
+    assert_same({"threshold": start, "seen": seen}, observe(adapter, [silent], 0.5, start, seen), adapter.dtype, exact=True)
+
+
+@clause("ACT-21")
+@given(kept=positive((1, 2)), decay=st.sampled_from([1.0, 1.5, -0.25]))
+def test_a_decay_outside_0_to_1_is_an_error(adapter, kept, decay):
+    assert "decay" in adapter.error("running_threshold", {"decay": decay}, threshold=1, seen=1, kept=kept)
+
+
+@clause("ACT-23", "ACT-21")
+@given(choice=choices(("batch_topk",)), decay=decays)
+def test_inference_on_the_batch_first_seen_drops_its_smallest_activation_only(adapter, choice, decay):
+    choice.pre[0, 0] = abs(choice.pre[0, 0]) + 0.25         # something is kept
+    kept = acts_of(adapter, choice)
+    threshold = observe(adapter, [kept], decay)["threshold"]
+    got = adapter("batch_topk_inference", pre=choice.pre, threshold=threshold)["acts"]
+    equal(adapter, np.where(kept == kept[kept > 0].min(), 0, kept), got)
+
+
+@clause("ACT-23")
+@given(pre=pres(), threshold=dyadic((), 0.0))
+def test_inference_is_jumprelu_with_one_threshold(adapter, pre, threshold):
+    want = adapter("activation", {"activation": "jumprelu"}, pre=pre, theta=np.full(pre.shape[1], threshold))
+    equal(adapter, want["acts"], adapter("batch_topk_inference", pre=pre, threshold=threshold)["acts"])
+
+
+@clause("ACT-23", "ACT-24")
+@given(sae=saes(activations=BATCH), threshold=dyadic((), 0.0))
+def test_at_inference_a_sample_is_encoded_alone_as_in_company(adapter, sae, threshold):
+    encode = lambda x: adapter("encode", sae.config, **sae.inputs | {"x": x}, inference_threshold=threshold)
+    alone = [encode(x[np.newaxis])["acts"] for x in sae.inputs["x"]]
+    equal(adapter, np.concatenate(alone), encode(sae.inputs["x"])["acts"])
+
+
+@clause("ACT-24", "ACT-14")
+@given(choice=choices(BUDGETS), tau=dyadic((), 0.0, 4.0))
+def test_what_exceeds_tau_and_what_a_row_buys_are_both_the_best_of_its_ranking(adapter, choice, tau):
+    theta = adapter("budget_thresholds", tau=tau, **choice.by_latent)["theta"]
+    exceeds = adapter("activation", {"activation": "jumprelu"}, pre=choice.pre, theta=theta)["acts"] != 0
+    bought = acts_of(adapter, choice) != 0
+    for one, other in [(exceeds, bought)] if choice.rule in BATCH else zip(exceeds, bought):
+        assert np.all(one <= other) or np.all(other <= one)
+
+
+@clause("ACT-24")
+@given(reach=positive((4,)), norm=norms(4), dearer=st.lists(st.booleans(), min_size=4, max_size=4))
+def test_a_latent_whose_density_is_tau_has_its_activation_for_threshold(adapter, reach, norm, dearer):
+    """Every latent in turn: activation reach / norm at price 1 or 4 has density reach² / price."""
+    price = np.where(dearer, 4.0, 1.0)
+    for i in range(4):
+        theta = adapter("budget_thresholds", tau=reach[i] ** 2 / price[i], price=price, dec_norm=norm)["theta"]
+        equal(adapter, reach[i] / norm[i], theta[i], "theta")
+
+
+@clause("ACT-24")
+@given(tau=dyadic((), 0.0, 4.0), price=prices(4), norm=norms(4))
+def test_thresholds_double_with_four_times_tau_or_price_or_half_the_norm(adapter, tau, price, norm):
+    thresholds = lambda tau, price, norm: adapter("budget_thresholds", tau=tau, price=price, dec_norm=norm)["theta"]
+    want = 2 * thresholds(tau, price, norm)
+    for got in (thresholds(4 * tau, price, norm), thresholds(tau, 4 * price, norm), thresholds(tau, price, norm / 2)):
+        equal(adapter, want, got, "theta")
+
+
+@clause("ACT-25")
+@given(pre=pres(), zero_rows=st.lists(st.booleans(), min_size=6, max_size=6), tau=dyadic((), 0.0, 0.5), data=st.data())
+def test_a_zero_decoder_row_is_never_on_and_disturbs_nobody(adapter, pre, zero_rows, tau, data):
+    M = pre.shape[1]
+    price, norm, silent = data.draw(prices(M)), data.draw(norms(M)), np.array(zero_rows[:M])
+    whole = adapter("budget_thresholds", tau=tau, price=price, dec_norm=norm)["theta"]
+    theta = adapter("budget_thresholds", tau=tau, price=price, dec_norm=np.where(silent, 0, norm))["theta"]
+    equal(adapter, np.where(silent, np.inf, whole), theta, "theta")
+    assert np.all(adapter("activation", {"activation": "jumprelu"}, pre=100 * pre, theta=theta)["acts"][:, silent] == 0)
+
+
+@clause("ACT-24")
+@given(price=prices(2), tau=positive(()))
+def test_a_negative_tau_is_an_error(adapter, price, tau):
+    assert "tau" in adapter.error("budget_thresholds", tau=-tau, price=price, dec_norm=np.ones(2))

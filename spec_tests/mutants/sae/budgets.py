@@ -1,0 +1,214 @@
+"""Mutants of ACT, third part: the budget rules, and what stands in for a batch at inference."""
+
+import numpy as np
+
+from sae_spec.spec_tests.mutants import mutant
+from sae_spec.spec_tests.mutants.sae.selection import column_major
+
+
+# ---------------------------------------------------------------- budgets
+
+def bought(pre, k, price, dec_norm, keep):
+    """budget_topk, but for `keep`, which sees prices in rank order and says who stays."""
+    acts = np.maximum(pre, 0.0)
+    with np.errstate(all="ignore"):                         # where a price of 0 is let in
+        value = np.where(acts > 0, acts**2 * dec_norm**2 / price, -1.0)
+    order = np.argsort(-value, axis=-1, kind="stable")
+    stays = np.take_along_axis(keep(price[order]), np.argsort(order, axis=-1), axis=-1)
+    return np.where(stays, acts, 0.0)
+
+
+@mutant("density: ranked by pre alone", clause="ACT-14", target="selection.density")
+def by_size(right, acts, price, dec_norm):
+    return acts + 0 * price
+
+
+@mutant("density: price forgotten", clause="ACT-14", target="selection.density")
+def price_forgotten(right, acts, price, dec_norm):
+    return right(acts, np.ones_like(price), dec_norm)
+
+
+@mutant("density: times the price", clause="ACT-14", target="selection.density")
+def times_price(right, acts, price, dec_norm):
+    return right(acts, 1 / price, dec_norm)
+
+
+@mutant("density: per square of the price", clause="ACT-14", target="selection.density")
+def price_squared(right, acts, price, dec_norm):
+    return right(acts, price**2, dec_norm)
+
+
+@mutant("density: norm not squared", clause="ACT-14", target="selection.density")
+def norm_not_squared(right, acts, price, dec_norm):
+    return right(acts, price, np.sqrt(dec_norm))
+
+
+@mutant("budget_topk: ties go to the highest index", clause="ACT-14", target="selection.budget_topk")
+def budget_highest_index(right, pre, k, price, dec_norm):
+    return right(pre[..., ::-1].copy(), k, price[::-1], dec_norm[::-1])[..., ::-1]
+
+
+@mutant("budget_topk: negative entries rank by their square and spend", clause="ACT-14", target="selection.budget_topk")
+def negatives_spend(right, pre, k, price, dec_norm):
+    return np.maximum(right(abs(pre), k, price, dec_norm) * np.sign(pre), 0.0)
+
+
+@mutant("budget_topk: skips what does not fit", clause="ACT-15", target="selection.budget_topk")
+def skips(right, pre, k, price, dec_norm):
+    def greedy(prices):
+        stays, spent = np.zeros(prices.shape, bool), np.zeros(prices.shape[:-1])
+        for i in range(prices.shape[-1]):
+            stays[..., i] = spent + prices[..., i] <= k
+            spent = spent + stays[..., i] * prices[..., i]
+        return stays
+
+    right(pre, k, price, dec_norm)
+    return bought(pre, k, price, dec_norm, greedy)
+
+
+@mutant("budget_topk: the budget may not be met", clause="ACT-15", target="selection.budget_topk")
+def budget_open(right, pre, k, price, dec_norm):
+    right(pre, k, price, dec_norm)
+    return bought(pre, k, price, dec_norm, lambda prices: np.cumsum(prices, -1) < k)
+
+
+@mutant("budget_topk: the last may overdraw", clause="ACT-15", target="selection.budget_topk")
+def overdraws(right, pre, k, price, dec_norm):
+    right(pre, k, price, dec_norm)
+    return bought(pre, k, price, dec_norm, lambda prices: np.cumsum(prices, -1) - prices < k)
+
+
+@mutant("budget_topk: a price of 1 is a little more than 1", clause="ACT-16", target="selection.budget_topk")
+def price_not_quite_one(right, pre, k, price, dec_norm):
+    return right(pre, k, price * (1 + 2.0**-50), dec_norm)
+
+
+@mutant("budget_topk: a price below 1 counts as 1", clause="ACT-17", target="selection.budget_topk")
+def price_lifted(right, pre, k, price, dec_norm):
+    return right(pre, k, np.maximum(price, 1.0), dec_norm)
+
+
+@mutant("budget_topk: a price below 1 lets in more than k", clause="ACT-17", target="selection.budget_topk")
+def price_unchecked(right, pre, k, price, dec_norm):
+    return bought(pre, k, price, dec_norm, lambda prices: np.cumsum(prices, -1) <= k)
+
+
+@mutant("batch_budget_topk: a budget of k for the whole batch", clause="ACT-18", target="selection.batch_budget_topk")
+def batch_budget_k(right, pre, k, price, dec_norm):
+    rows = pre.size // pre.shape[-1]
+    if not rows:
+        return right(pre, k, price, dec_norm)
+    tile = lambda array: np.tile(array, rows)
+    keep = lambda prices: np.cumsum(prices, -1) <= k
+    return bought(pre.reshape(-1), k, tile(price), tile(dec_norm), keep).reshape(pre.shape)
+
+
+@mutant("batch_budget_topk: a budget for every row", clause="ACT-18", target="selection.batch_budget_topk")
+def batch_budget_by_row(right, pre, k, price, dec_norm):
+    right(pre, k, price, dec_norm)
+    return bought(pre, k, price, dec_norm, lambda prices: np.cumsum(prices, -1) <= k)
+
+
+@mutant("batch_budget_topk: ties go down the columns", clause="ACT-18", target="selection.batch_budget_topk")
+def batch_budget_column_major(right, pre, k, price, dec_norm):
+    def buy(flat, budget, prices, norms):
+        return bought(flat, budget, prices, norms, lambda spent: np.cumsum(spent, -1) <= budget)
+
+    right(pre, k, price, dec_norm)
+    return column_major(buy, pre, k, price, dec_norm)
+
+
+# ---------------------------------------------------------------- inference
+
+@mutant("running_threshold: starts from 0", clause="ACT-21", target="inference.running_threshold",
+        seen_in=("SAELens 6.54.12", "matryoshka_sae"), convention=True)
+def starts_from_zero(right, threshold, seen, kept, decay):
+    return right(threshold if seen else 0.0, 1, kept, decay)[0], right(threshold, seen, kept, decay)[1]
+
+
+@mutant("running_threshold: weights exchanged", clause="ACT-21", target="inference.running_threshold")
+def weights_exchanged(right, threshold, seen, kept, decay):
+    moved, count = right(threshold, seen, kept, decay)
+    return (moved if seen == 0 else right(threshold, 1, kept, 0.0)[0] * decay + threshold * (1 - decay)), count
+
+
+@mutant("running_threshold: mean of the rows' smallest", clause="ACT-21", target="inference.running_threshold",
+        seen_in=("dictionary_learning 0.1.0",), where="TopK", convention=True)
+def mean_of_rows(right, threshold, seen, kept, decay):
+    smallest = np.where(kept > 0, kept, np.inf).min(axis=-1, initial=np.inf)
+    speaking = np.isfinite(smallest)
+    return right(threshold, seen, smallest[speaking].mean(keepdims=True) if speaking.any() else kept, decay)
+
+
+@mutant("running_threshold: a batch that keeps nothing counts as 0", clause="ACT-22", target="inference.running_threshold",
+        seen_in=("overcomplete 0.3.0",), convention=True)
+def nothing_counts_as_zero(right, threshold, seen, kept, decay):
+    if np.any(kept > 0):
+        return right(threshold, seen, kept, decay)
+    return (decay * threshold if seen else 0.0), seen + 1
+
+
+@mutant("running_threshold: a batch that keeps nothing counts as infinity", clause="ACT-22",
+        target="inference.running_threshold", seen_in=("dictionary_learning 0.1.0",), where="TopK")
+def nothing_counts_as_infinity(right, threshold, seen, kept, decay):
+    return right(threshold, seen, kept if np.any(kept > 0) else np.array([np.inf]), decay)
+
+
+@mutant("running_threshold: a batch that keeps nothing is counted", clause="ACT-22", target="inference.running_threshold")
+def nothing_is_counted(right, threshold, seen, kept, decay):
+    return right(threshold, seen, kept, decay)[0], seen + 1
+
+
+@mutant("inference: on at equality", clause="ACT-23", target="inference.batch_topk_inference",
+        seen_in=("overcomplete 0.3.0",), convention=True)
+def inference_on_at_equality(right, pre, threshold):
+    return np.where(pre >= threshold, pre, 0.0)
+
+
+@mutant("inference: relu whatever the threshold", clause="ACT-23", target="inference.batch_topk_inference",
+        seen_in=("dictionary_learning 0.1.0",), where="before step 1000", convention=True)
+def inference_is_relu(right, pre, threshold):
+    return np.maximum(pre, 0.0)
+
+
+@mutant("inference: the batch still decides", clause="ACT-23", target="autoencoder.activate",
+        seen_in=("BatchTopK", "Language-Model-SAEs"), convention=True)
+def inference_sees_the_batch(right, shared, pre, params, config, price=None, inference_threshold=None):
+    return right(shared, pre, params, config, price, None)
+
+
+@mutant("budget_thresholds: root forgotten", clause="ACT-24", target="inference.budget_thresholds")
+def root_forgotten(right, tau, price, dec_norm):
+    return right(tau**2, price**2, dec_norm)
+
+
+@mutant("budget_thresholds: price forgotten", clause="ACT-24", target="inference.budget_thresholds")
+def threshold_without_price(right, tau, price, dec_norm):
+    return right(tau, np.ones_like(price), dec_norm)
+
+
+@mutant("budget_thresholds: decoder norm forgotten", clause="ACT-24", target="inference.budget_thresholds")
+def threshold_without_norm(right, tau, price, dec_norm):
+    return right(tau, price, np.where(dec_norm > 0, 1.0, 0.0))
+
+
+@mutant("budget_thresholds: price outside the root", clause="ACT-24", target="inference.budget_thresholds")
+def price_outside_root(right, tau, price, dec_norm):
+    return right(tau, price**2, dec_norm)
+
+
+@mutant("budget_thresholds: a zero row divides by zero", clause="ACT-25", target="inference.budget_thresholds")
+def zero_row_divides(right, tau, price, dec_norm):
+    with np.errstate(all="ignore"):
+        return np.sqrt(tau * price) / dec_norm
+
+
+@mutant("budget_thresholds: norms clamped at 1e-8", clause="ACT-25", target="inference.budget_thresholds",
+        seen_in=("SAELens 6.54.12",), where="fold_W_dec_norm", convention=True)
+def zero_row_clamped(right, tau, price, dec_norm):
+    return right(tau, price, np.maximum(dec_norm, 1e-8))
+
+
+@mutant("budget_thresholds: a zero row has threshold 0", clause="ACT-25", target="inference.budget_thresholds")
+def zero_row_always_on(right, tau, price, dec_norm):
+    return np.where(dec_norm == 0, 0.0, right(tau, price, dec_norm))
