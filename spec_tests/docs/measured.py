@@ -53,14 +53,18 @@ def sessions_on_a_cpu():
 
 
 def speed():
-    """One step at the largest number of latents that was measured, in short: ours in float32, and other libraries."""
-    session = max(sessions_on_a_cpu(), key=lambda session: session["settings"]["M"])
-    subjects = {name: subject for name, subject in session["subjects"].items()
-                if name in ("product", "topk", "batch_topk") or subject.get("version")}
-    rows = [[cell(label(name, subject)), times(subject), megabytes(subject)] for name, subject in subjects.items()]
-    s = session["settings"]
-    conditions = f"M = {s['M']}, D = {s['D']}, k = {s['k']}, {s['B']} samples, on a CPU; time in units of the encoder's product."
-    return table(["one training step", "time", "memory"], rows, right=["time", "memory"]) + f"\n\n{conditions}"
+    """One step at every number of latents that was measured, in short: ours in float32, and other libraries."""
+    sessions = sessions_on_a_cpu()
+    first = sessions[0]["subjects"]
+    names = [name for name in first if name in ("product", "topk", "batch_topk") or first[name].get("version")]
+    widths = [f"M = {session['settings']['M']}" for session in sessions]
+    rows = [[cell(label(name, first[name])), *(times(session["subjects"][name]) for session in sessions),
+             megabytes(sessions[-1]["subjects"][name])] for name in names]
+    s = sessions[0]["settings"]
+    conditions = (f"Time in units of the encoder's product; memory at {widths[-1]}. D = {s['D']}, k = {s['k']}, {s['B']} samples, "
+                  f"{sessions[0]['machine']['threads']} threads of a CPU.")
+    heads = [*(f"time, {width}" for width in widths), "memory"]
+    return table(["one training step", *heads], rows, right=heads) + f"\n\n{conditions}"
 
 
 def bench():
