@@ -116,7 +116,7 @@ def refuse_changes(tables: Mapping[str, Mapping[str, Any]], trainer: "Trainer", 
                    options: Mapping[str, Any]) -> None:
     """A resumed run keeps its configuration; asking for another is an error, not ignored."""
     for table, config in (("sae", trainer.sae.config), ("training", trainer.training)):
-        wanted = build(type(config), config.model_dump() | tables[table], file, options)
+        wanted = build(type(config), {**config.model_dump(), **tables[table]}, file, options)
         for name in tables[table]:
             if getattr(wanted, name) != getattr(config, name):
                 raise ValueError(f"{type(config).__name__}.{name}: the run to resume has "

@@ -31,7 +31,7 @@ def one_line(error: ValidationError, model: type[BaseModel]) -> str:
     first = error.errors()[0]
     where = ".".join([model.__name__, *map(str, first["loc"])])
     if first["type"] == "value_error":                      # from a validator below, which names its field
-        return f"{where}.{first['ctx']['error']}"
+        return f"{where}.{first.get('ctx', {}).get('error')}"
     if first["type"] == "missing":
         return f"{where}: is required"
     if first["type"] == "extra_forbidden":
