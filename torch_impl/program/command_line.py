@@ -1,17 +1,19 @@
 """The console script `sae-spec`: its commands, and `main`, which turns a user's mistake into one line.
 
-Torch is imported by the command that needs it, so that --help answers at once, and without it.
+Importing this file needs the base dependencies alone. Torch is imported by the command that needs it, so that --help answers
+at once, and without torch; a command that lacks a package says which extra brings it.
 """
 
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from . import absorption_command
-from .terminal import choose_device, folded, missing, needs, say
+from . import absorption_command, train_command
+from .terminal import choose_device, folded, needs, say
 
 ABOUT = """Sparse autoencoders (SAEs): train them, and check that an implementation computes what it should.
 
@@ -78,23 +80,7 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for what it draws.")] = 
     raise typer.Exit(run_demo(out))
 
 
-def add_train() -> None:
-    """The command `train`; its options are the fields of the configurations, which need pydantic."""
-    try:
-        from . import train_command
-    except ModuleNotFoundError as error:
-        lack = missing(error, "torch")
-
-        def train(words: Annotated[Optional[list[str]], typer.Argument(hidden=True)] = None) -> None:
-            raise lack
-
-        anything = {"ignore_unknown_options": True, "help_option_names": []}
-        app.command("train", help=f"Train an SAE ({lack}).", context_settings=anything)(train)
-    else:
-        app.command("train", help=folded(train_command.ABOUT))(needs("torch")(train_command.train))
-
-
-add_train()
+app.command("train", help=folded(train_command.ABOUT))(needs("torch")(train_command.train))
 app.command("absorption", help=folded(absorption_command.ABOUT))(needs("demo")(absorption_command.absorption))
 
 
@@ -152,7 +138,7 @@ Required = Annotated[Optional[list[str]], typer.Option(help="Unsupported counts 
 
 
 @app.command()
-@needs("torch,test")
+@needs("test")
 def check(
     adapter: Annotated[str, typer.Argument(help="An adapter: its name or its path.")] = "torch_impl",
     dtype: Dtypes = None,
@@ -168,7 +154,7 @@ def check(
     from sae_spec.spec_tests.__main__ import main as run_suite
 
     if adapter == "torch_impl":
-        from ..training import trainer  # noqa: F401        what is missing shows here, by name
+        needs("torch,test")(import_module)("sae_spec.torch_impl.training.trainer")       # what is missing shows here
     argv = ["--adapter", adapter]
     for name, values in {"dtype": dtype, "clause": clause, "case": case, "require": require}.items():
         for value in values or []:
