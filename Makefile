@@ -40,9 +40,9 @@ quick: install        ## the same in two dtypes, with fewer examples and without
 lint: install        ## ruff, with the rules of pyproject.toml
 	$(BIN)/ruff check .
 
-check: install        ## golden data and README tables in line; the implementation against the whole suite
+check: install        ## golden data and documents in line; the implementation against the whole suite
 	$(BIN)/python -m sae_spec.fixtures.generate --check
-	$(BIN)/python -m sae_spec.spec_tests.docs.readme --check
+	$(BIN)/python -m sae_spec.spec_tests.docs --check
 	$(BIN)/sae-spec check torch_impl --require '*'
 
 claims: install        ## what the discussion says, as experiments: build/claims

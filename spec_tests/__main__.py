@@ -5,38 +5,20 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-HERE = Path(__file__).parent
-# What an implementation is judged by. The suite's tests of itself and of our production code are not among it.
-CONFORMANCE = ["test_fixtures.py", "test_activations.py", "test_selection.py", "test_autoencoder.py", "test_frequency.py",
-               "test_costs.py", "test_training.py", "test_agreement.py", "test_toy.py", "test_absorption.py",
-               "test_ground_truth.py", "test_saebench.py", "test_detector.py", "test_meta_theory.py",
-               "test_agreement_absorption.py"]
+from sae_spec.spec_tests.core.options import usage
 
-USAGE = """\
-usage: python -m sae_spec.spec_tests --adapter NAME_OR_PATH [options]
-
-Checks an implementation of sparse autoencoders against the specification: golden cases first, then properties.
-
-  --adapter NAME_OR_PATH   one of ours (reference_numpy, torch_impl), a module, or a .py file
-  --command "PROGRAM …"    instead: a program that speaks JSON lines (see adapters/subprocess_json.py)
-  --dtype DTYPE            float64, float32, float16 or bfloat16; may be repeated; all the adapter has unless given
-  --clause PATTERN         only these clauses, such as ACT-4 or 'ACT-*'; may be repeated
-  --case ID_OR_FILE        only this golden case, or the cases of a replay file
-  --require PATTERNS       clauses that may not be unsupported, such as 'ACT-*,SAE-1'
-  --known-failures FILE    a strict TOML list of expected failures (see known_failures.py)
-  --effort EFFORT          quick, normal or thorough: 10, 30 or 300 examples for a property
-  --report FILE            write the outcome as JSON
-  --failures FOLDER        where replay files of failing examples go (sae-spec-failures)
-
-Exit status: 0 when every clause that the adapter supports holds, 1 when one fails, 2 or more for a usage error.
-"""
+CONFORMANCE = Path(__file__).parent / "conformance"
+GOLDEN = "test_fixtures.py"            # golden cases come first: what they say is easiest to understand
 
 
 def main(argv=None):
     """Run the suite; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     if "-h" in words or "--help" in words:
-        print(USAGE, end="")
+        print(usage(), end="")
+        return 0
+    if "--operations" in words:
+        print(all_operations(), end="")
         return 0
     if "--command" in words:
         words = with_command(words)
@@ -65,12 +47,25 @@ def main(argv=None):
     except (ValueError, ImportError) as error:
         print(f"sae_spec.spec_tests: {error}", file=sys.stderr)
         return 2
-    files = [str(HERE / "conformance" / name) for name in CONFORMANCE]
     # No configuration file of the caller's project may change what runs: hence an empty one.
-    options = ["-c", os.devnull, f"--rootdir={HERE}", "--import-mode=importlib", "-p", "no:cacheprovider",
+    options = ["-c", os.devnull, f"--rootdir={CONFORMANCE.parent}", "--import-mode=importlib", "-p", "no:cacheprovider",
                "-q", "--no-header", "--tb=short"]
-    status = int(pytest.main([*options, *files, *words]))
+    status = int(pytest.main([*options, *conformance_files(), *words]))
     return 1 if status == pytest.ExitCode.NO_TESTS_COLLECTED else status
+
+
+def conformance_files():
+    """What an implementation is judged by. The suite's tests of itself and of our production code are not among it."""
+    files = sorted(CONFORMANCE.rglob("test_*.py"), key=lambda path: (path.name != GOLDEN, path))
+    return [str(path) for path in files]
+
+
+def all_operations():
+    """What --operations prints."""
+    from sae_spec.spec_tests.operations import AREAS
+    from sae_spec.spec_tests.operations.describe import described
+
+    return "\n".join(text for area in AREAS for operation in area.operations for text in described(operation))
 
 
 def values_of(option, words):

@@ -3,7 +3,6 @@
 import fnmatch
 import json
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -11,28 +10,20 @@ from hypothesis import HealthCheck, Phase, settings
 from sae_spec.spec_tests.core.adapter import DTYPES, Bound, load_adapter
 from sae_spec.spec_tests.core.cases import Failure, command
 from sae_spec.spec_tests.core.known_failures import read_known_failures
+from sae_spec.spec_tests.core.options import EXAMPLES, OPTIONS
 from sae_spec.spec_tests.core.report import print_report, report_document
 from sae_spec.spec_tests.core.tally import TALLY
 from sae_spec.torch_impl.training.atomic import replace_text
 
-EXAMPLES = {"quick": 10, "normal": 30, "thorough": 300}
 # What `pytest` runs when nobody says otherwise: both roads, production in every dtype.
-DEFAULT = [("reference_numpy", None), ("torch_impl", None)]
+DEFAULT = ("reference_numpy", "torch_impl")
 
 
 def pytest_addoption(parser):
     group = parser.getgroup("sae-spec")
-    group.addoption("--adapter", action="append", help="adapter: one of ours by name, a module, or a .py file")
-    group.addoption("--dtype", action="append", choices=DTYPES, help="only this dtype; may be repeated")
-    group.addoption("--clause", action="append", help="only clauses that match, such as ACT-4 or 'ACT-*'")
-    group.addoption("--case", action="append", help="only this golden case, or the cases of a replay file")
-    group.addoption("--require", action="append", default=[],
-                    help="clauses, comma-separated, that may not be unsupported, such as 'ACT-*,SAE-1'")
-    group.addoption("--report", type=Path, help="write the outcome as JSON to this file")
-    group.addoption("--known-failures", type=Path, help="TOML list of failures that are expected")
-    group.addoption("--failures", type=Path, default=Path("sae-spec-failures"), help="folder for replay files")
-    group.addoption("--effort", choices=EXAMPLES, default=os.environ.get("SAE_SPEC_EFFORT", "normal"),
-                    help="how many examples a property tries: quick 10, normal 30, thorough 300")
+    for option in OPTIONS:
+        if option.pytest is not None:
+            group.addoption(option.name, help=option.meaning, **option.pytest)
 
 
 def pytest_configure(config):
@@ -52,11 +43,11 @@ def pytest_configure(config):
 # ---------------------------------------------------------------- which tests, with which adapter
 
 def bound_adapters(config, only_dtypes=None):
-    """(label, adapter argument, Bound) for every adapter and dtype asked for."""
+    """(label, what --adapter says, the adapter, dtype) for every adapter and dtype asked for."""
     named = config.getoption("--adapter")
     wanted = config.getoption("--dtype")
     pairs = []
-    for argument in named or [name for name, _ in DEFAULT]:
+    for argument in named or DEFAULT:
         try:
             module = load_adapter(argument)
         except ImportError as error:
@@ -82,9 +73,7 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def adapter(request):
     argument, module, dtype = request.param
-    bound = Bound(module, dtype)
-    bound.argument = argument
-    return bound
+    return Bound(module, dtype, argument)
 
 
 def clauses_of(item):
@@ -95,17 +84,17 @@ def clauses_of(item):
 
 def pytest_collection_modifyitems(config, items):
     patterns, names = config.getoption("--clause"), config.getoption("--case")
-    kept = []
+    selected = []
     for item in items:
         if patterns and not any(fnmatch.fnmatch(id, pattern) for id in clauses_of(item) for pattern in patterns):
             continue
         case = getattr(item, "callspec", None) and item.callspec.params.get("case")
         if names and not (case and (case.id in names or any(name.endswith(".json") for name in names))):
             continue
-        kept.append(item)
-    if len(kept) < len(items):
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
-        items[:] = kept
+        selected.append(item)
+    if len(selected) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(selected)])
+        items[:] = selected
 
 
 # ---------------------------------------------------------------- the four outcomes
@@ -115,7 +104,7 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.when != "call" or "adapter" not in getattr(item, "fixturenames", ()):
         return
-    argument, module, dtype = item.callspec.params["adapter"]
+    argument, _, dtype = item.callspec.params["adapter"]
     ids, config = clauses_of(item), item.config
     error = call.excinfo.value if call.excinfo else None
     outcome = "pass" if report.passed else "fail"
@@ -161,10 +150,10 @@ def failed(report, item, error, argument, dtype):
 
 def replay_file(item, argument, dtype):
     """The smallest failing example as golden cases, with what the reference says of each call."""
+    from sae_spec.spec_tests.adapters import reference_numpy
     from sae_spec.spec_tests.core.replay import replay_document
 
-    calls = item.funcargs["adapter"].calls
-    document = replay_document(item.originalname, clauses_of(item), calls)
+    document = replay_document(item.originalname, clauses_of(item), item.funcargs["adapter"].calls, reference_numpy)
     if not document["cases"]:
         return command(argument, dtype, "--clause", clauses_of(item)[0])
     folder = item.config.getoption("--failures")

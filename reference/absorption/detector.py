@@ -1,8 +1,11 @@
 """ABS, the detector: which latent is absorbed into which, from weights and a stream of activations alone.
 
-Absorption is a shortfall of the parent's at full level, not explained by independence, made up for by the child: see
-evidence.py for the questions. Look-alikes fail one of them: independent overlap is not disturbed, exclusive siblings lack
-the level, are coupled or as much there the other way round, hedging has no shortfall.
+A child has absorbed its parent as far as the parent falls short in the child's samples, if the answers of `evidence.py` say
+that the parent's feature is there in them, that chance does not explain the shortfall, and that the child writes what is
+missing. What looks like absorption fails one of these questions. Independent features that overlap are not disturbed. Of
+features that exclude each other and overlap, the one is not at full level in the other's samples, or each is in the other's
+samples alike, or its content only follows the other's activation. A latent that has mixed its child's feature in (hedging)
+does not fall short.
 """
 
 import numpy as np
@@ -10,6 +13,7 @@ import numpy as np
 from .evidence import evidence
 
 THRESHOLD = 0.1875   # a score above it says absorbed
+COSINES = 0.05, 0.98             # decoder rows of a parent and its child have a cosine between these
 
 
 def ramp(value, low, high):
@@ -38,16 +42,26 @@ def absorption_score(stream, W_enc, W_dec):
              one feature in another's row. Where a selection rule silences a tied parent, the recall hole shows it.
     [ABS-32] Rows with cosine above .98 are two latents of one feature, not a parent and its child.
     """
-    M = len(W_dec)
     if W_enc is W_dec:
-        return np.zeros((M, M))
-    e = evidence(stream, W_dec)
-    there = lambda level: ramp(level, 0.8, 0.9) * ramp(2 - level, 0.0, 0.5) * ramp(level - e.returned, 0.1, 0.2)
-    free = np.maximum(ramp(1 - e.coupled, 0.3, 0.6), ramp(1 - e.followed, 0.3, 0.6) * ramp(e.steady, 0.7, 0.85))
-    free = np.where(np.isnan(e.coupled), 1.0, free)         # (M, M)
-    silent, low = np.nan_to_num(e.silent), np.nan_to_num(e.low)                   # (M, M)
-    score = np.maximum((silent + low) * there(e.level), low * there(e.level_low))
-    score = score * ramp(e.disturbed, 0.1, 0.25) * ramp(e.carried, 0.3, 0.6) * ramp(e.steady, 0.4, 0.6) * free
-    score = np.where(e.enough & (e.cosine > 0.05) & (e.cosine < 0.98), score, 0.0)
+        return np.zeros((len(W_dec), len(W_dec)))
+    score = score_of(evidence(stream, W_dec))
     np.fill_diagonal(score, 0.0)
     return score                                            # (M, M)
+
+
+def score_of(answers):
+    """The formula of `absorption_score`, for Evidence of any shape."""
+    silent, low = np.nan_to_num(answers.silent), np.nan_to_num(answers.low)
+    shortfall = np.maximum((silent + low) * there(answers.level, answers.returned),
+                           low * there(answers.level_low, answers.returned))
+    free = np.maximum(ramp(1 - answers.coupled, 0.3, 0.6), ramp(1 - answers.followed, 0.3, 0.6) * ramp(answers.steady, 0.7, 0.85))
+    free = np.where(np.isnan(answers.coupled), 1.0, free)
+    score = (shortfall * ramp(answers.disturbed, 0.1, 0.25) * ramp(answers.carried, 0.3, 0.6)
+             * ramp(answers.steady, 0.4, 0.6) * free)
+    least, most = COSINES
+    return np.where(answers.enough & (answers.cosine > least) & (answers.cosine < most), score, 0.0)
+
+
+def there(level, returned):
+    """1 at full level; 0 far from it, and where the child's direction is in the parent's samples as strongly."""
+    return ramp(level, 0.8, 0.9) * ramp(2 - level, 0.0, 0.5) * ramp(level - returned, 0.1, 0.2)

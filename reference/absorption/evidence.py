@@ -1,38 +1,47 @@
-"""ABS, the evidence: what the detector asks about a parent p and its child c.
+"""ABS, the evidence: what the detector asks about a possible parent p and a possible child c.
 
-For a pair (p, c) it asks, of c's samples, those in which c speaks in full:
+By "c's samples" are meant those in which c speaks in full. Absorption is that p's feature is there in them and p does not
+say so, because c's decoder row writes it. Each question tells this from something that looks like it:
 
-    silent, low   in how many is p silent, and how much of its usual activation does it lack in the others?
-    level         is p's direction there as strongly as where p speaks by itself: in all of them, or in the others at least?
-    returned      and c's in p's samples less strongly?
-    steady        is it there every time, or only on average?
-    disturbed     does p behave differently from how it does without c?
-    carried       does c's decoder row write what p leaves out?
-    coupled       or is p's direction there only as a fixed part of c's own, following its activation?
+    silent, low       In how many of c's samples is p silent, and how much of its usual activation is missing in the others?
+                      Nothing is missing where p has mixed c's feature into itself (hedging).
+    level, level_low  Is p's feature there, as strongly as where p speaks in full without c?
+                      It is weaker where two features that exclude each other have similar directions.
+    returned          Is c's feature there in p's samples? A child's is there less than its parent's is in the child's samples;
+                      of two overlapping features each is there as much in the other's samples.
+    disturbed         Does p fire more rarely, more often or more weakly with c than without it?
+                      It does not where the two are independent, however much they overlap.
+    carried           Does c's decoder row write what p leaves out?
+    coupled           Does p's content rise and fall with c's activation? Then it may be a fixed part of c's own feature,
+    followed          and is, if all of its variation follows that activation.
+    steady            Is p's feature there in each of c's samples, or only on average?
+
+All of it follows from the sums of a Stream. Pairs are indexed [p, c]: what is p's alone is a column, what is c's a row.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from ..sae.constraints import normalize_rows, row_norms
+from .stream import project
 
-ENOUGH, WHISPER = 20, 0.25    # see `usual`
+ENOUGH, WHISPER = 20, 0.25       # see `enough`
+VARIES = 0.05**2                 # see `coupled` and `followed`
 
 
 class Evidence(NamedTuple):
-    """The answers, (M, M) each, indexed [p, c]; NaN where a quotient has no meaning."""
+    """The answers, (M, M) each; NaN where a quotient has no meaning."""
 
     silent: np.ndarray       # share of c's samples in which p does not fire
-    low: np.ndarray          # share of c's samples that p's lack of activation in the others amounts to
-    level: np.ndarray        # 1: as strong as where p speaks by itself; 0: as where neither does
+    low: np.ndarray          # what p lacks where it fires in c's samples, as a share of all of c's samples
+    level: np.ndarray        # 1: as strong as where p speaks in full without c; 0: as where neither does
     level_low: np.ndarray    # the same, in the samples in which p fires
     returned: np.ndarray     # level of c's direction in p's samples
     disturbed: np.ndarray    # 0: as if independent
     carried: np.ndarray      # share of what p leaves out that c writes
     coupled: np.ndarray      # 1: p's content is in proportion to c's activation; NaN where that hardly varies
-    followed: np.ndarray     # 1: all of what it varies by follows c's activation; NaN where either hardly varies
-    steady: np.ndarray       # 1: it does not vary at all
+    followed: np.ndarray     # 1: all its variation follows c's activation; NaN where either hardly varies
+    steady: np.ndarray       # 1: p's content does not vary at all
     cosine: np.ndarray       # of the decoder rows
     enough: np.ndarray       # True where there are samples to judge by
 
@@ -45,22 +54,16 @@ def quotient(a, b):
 def usual(stream):
     """How p speaks without c.
 
-    returns act (M, M), content (M, M), enough (M, M)
+    returns acts (M, M), content (M, M)
 
     [ABS-24] p's usual activation and content are its means over the samples where it speaks in full and c does not.
-    [ABS-35] Fewer than 20 samples of c, or of p in full without c, say nothing; nor does a p whose usual activation is below a
-             quarter of its mean one, weighted by itself: it only fills slots that a selection rule has left over.
-    [ABS-36] A latent that fires in more than .6 of all samples is part of the background, neither parent nor child.
     """
     alone = stream.full[:, np.newaxis] - stream.both_full   # (M, M)
-    act = quotient(stream.full_acts[:, np.newaxis] - stream.both_full_acts, alone)                    # (M, M)
-    content = quotient(stream.full_content[:, np.newaxis] - stream.both_full_content, alone)          # (M, M)
-    loud = act * stream.acts[:, np.newaxis] >= WHISPER * stream.squares[:, np.newaxis]      # (M, M)  of NaN: False
-    rare = 5 * stream.fires <= 3 * stream.samples           # (M,)
-    return act, content, (stream.full >= ENOUGH) & (alone >= ENOUGH) & loud & rare & rare[:, np.newaxis]
+    return (quotient(stream.full_acts[:, np.newaxis] - stream.both_full_acts, alone),
+            quotient(stream.full_content[:, np.newaxis] - stream.both_full_content, alone))
 
 
-def lacking(stream, usual_act):
+def lacking(stream, usual_acts):
     """The share of p's usual activation that is missing where it fires in c's samples.
 
     returns lack (M, M)
@@ -69,22 +72,17 @@ def lacking(stream, usual_act):
              silent = (n - n1) / n and low = lack · n1 / n, and their sum is the shortfall.
     """
     n1 = stream.beside                                      # (M, M)
-    return np.where(n1 > 0, np.clip(1 - quotient(stream.beside_acts, n1 * usual_act), 0.0, 1.0), 0.0)
+    return np.where(n1 > 0, np.clip(1 - quotient(stream.beside_acts, n1 * usual_acts), 0.0, 1.0), 0.0)
 
 
-def contents(stream, unit):
-    """p's content, summed over c's samples, and its mean where neither is.
-
-    returns in_all (M, M), nothing (M, M)  the mean over the samples in which p does not fire and c does not speak in full
-    """
-    n, apart = stream.full, stream.fires[:, np.newaxis] - stream.beside           # (M,), (M, M)  p without c
-    in_all = unit @ stream.x_when.T                         # (M, M)
-    over_apart = stream.content[:, np.newaxis] - stream.beside_content            # (M, M)
-    elsewhere = (unit @ stream.total)[:, np.newaxis] - in_all - over_apart        # (M, M)
-    return in_all, quotient(elsewhere, stream.samples - n - apart)
+def background(stream, projected):
+    """p's mean content over the samples in which p does not fire and c does not speak in full.  (M, M)"""
+    p_without_c = stream.fires[:, np.newaxis] - stream.beside                     # (M, M)  in how many samples
+    content_there = stream.content[:, np.newaxis] - stream.beside_content         # (M, M)
+    return quotient(projected.p_in_all - projected.p_in_c - content_there, stream.samples - stream.full - p_without_c)
 
 
-def levels(stream, in_all, nothing, usual_content, lack):
+def levels(stream, projected, usual_content, lack):
     """How strongly p's direction is there in c's samples.
 
     returns level (M, M), level_low (M, M)
@@ -93,29 +91,15 @@ def levels(stream, in_all, nothing, usual_content, lack):
              speak in full, and 1 is p's usual content. level is that of all of c's samples, weighted by what p lacks in them;
              level_low that of those in which p fires.
     """
-    n, n1, low = stream.full, stream.beside, stream.beside_content                # (M,), (M, M), (M, M)
-    on_scale = lambda content: quotient(content - nothing, usual_content - nothing)
-    return on_scale(quotient(in_all - low + lack * low, n - n1 + lack * n1)), on_scale(quotient(low, n1))
+    n, n1, content = stream.full, stream.beside, stream.beside_content            # (M,), (M, M), (M, M)
+    zero = background(stream, projected)                    # (M, M)
+    on_scale = lambda content: quotient(content - zero, usual_content - zero)
+    level = on_scale(quotient(projected.p_in_c - content + lack * content, n - n1 + lack * n1))
+    return level, on_scale(quotient(content, n1))
 
 
-def returning(stream, unit, in_all):
-    """How strongly c's direction is there in p's samples: as strongly as p's in c's where two features only overlap.
-
-    returns returned (M, M)
-
-    [ABS-39] returned is the mean content of c over the samples in which p speaks in full, on a scale where 0 is its mean where
-             c does not fire and 1 its mean where c speaks in full.
-    """
-    silent = quotient(unit @ stream.total - stream.content, stream.samples - stream.fires)            # (M,)
-    loud = quotient(stream.full_content, stream.full)       # (M,)
-    found = quotient(in_all.T, stream.full[:, np.newaxis])  # (M, M)  [p, c]
-    return quotient(found - silent, loud - silent)
-
-
-def disturbance(stream, lack):
-    """How far p behaves beside c from what independence would have it do.
-
-    returns disturbed (M, M)
+def disturbed(stream, lack):
+    """How far p behaves with c from what independence would have it do.  (M, M)
 
     [ABS-27] disturbed is the larger of lack and the relative difference between how often p fires with c and without it,
              less three standard errors of that difference.
@@ -127,57 +111,90 @@ def disturbance(stream, lack):
     return np.fmax(quotient(np.maximum(np.abs(rate - without) - 3 * error, 0.0), without), lack)
 
 
-def carrying(stream, unit, in_all, W_dec):
-    """The share of what p leaves out that c writes.
-
-    returns carried (M, M)
+def carried(stream, projected):
+    """The share of what p leaves out that c writes.  (M, M)
 
     [ABS-28] carried = what c's row writes along p's / what p leaves out of its content, in c's samples on average.
     """
-    left_out = in_all - stream.beside_acts * row_norms(W_dec)[:, np.newaxis]      # (M, M)
-    return quotient((unit @ W_dec.T) * stream.full_acts, left_out)                # (M, M)
+    left_out = projected.p_in_c - stream.beside_acts * projected.norm             # (M, M)
+    return quotient(projected.row * stream.full_acts, left_out)
 
 
-def coupling(stream, unit, in_all):
-    """Whether p's content is but a fixed part of what c stands for.
+def variation(stream, projected):
+    """How c's activation and p's content vary over c's samples, each in units of its mean there.
 
-    returns coupled (M, M), followed (M, M)
+    returns acts (M,), content (M, M), joint (M, M): the variance of the one, of the other, and their covariance
+    """
+    n, acts = stream.full, stream.full_acts                 # (M,), (M,)
+    return (quotient(stream.full_squares * n, acts**2) - 1,
+            quotient(stream.content_squares * n, projected.p_in_c**2) - 1,
+            quotient(projected.p_by_acts * n, acts * projected.p_in_c) - 1)
+
+
+def coupled(stream, projected):
+    """Whether p's content rises and falls with c's activation.  (M, M)
 
     [ABS-29] coupled = cov(c's activation, p's content) over c's samples, in units that make it 1 where the content is
              proportional to the activation; asked only where c's activation varies by more than 5 %.
+    """
+    acts, _, joint = variation(stream, projected)
+    return np.where(acts > VARIES, quotient(joint, acts), np.nan)
+
+
+def enough(stream, usual_acts):
+    """Whether there is enough to judge by.  (M, M)
+
+    [ABS-35] Fewer than 20 samples of c, or of p in full without c, say nothing; nor does a p whose usual activation is below a
+             quarter of its mean one, weighted by itself: it only fills slots that a selection rule has left over.
+    [ABS-36] A latent that fires in more than .6 of all samples is part of the background, neither parent nor child.
+    """
+    alone = stream.full[:, np.newaxis] - stream.both_full   # (M, M)
+    loud = usual_acts * stream.acts[:, np.newaxis] >= WHISPER * stream.squares[:, np.newaxis]         # (M, M)  of NaN: False
+    rare = 5 * stream.fires <= 3 * stream.samples           # (M,)
+    return (stream.full >= ENOUGH) & (alone >= ENOUGH) & loud & rare & rare[:, np.newaxis]
+
+
+def followed(stream, projected):
+    """How much of the variation of p's content is explained by c's activation.  (M, M)
+
     [ABS-37] followed = the squared correlation of the two; asked only where both vary by more than 5 %. A part of what c
              stands for follows it in full; a parent that varies by itself does not, though c may write and read it.
     """
-    n, acts = stream.full, stream.full_acts                 # (M,), (M,)
-    varies = quotient(stream.full_squares * n, acts**2) - 1                       # (M,)  squared coefficient of variation
-    content_varies = quotient(stream.content_squares * n, in_all**2) - 1          # (M, M)
-    joint = quotient((unit @ stream.x_loud.T) * n, acts * in_all) - 1             # (M, M)
-    both = (varies > 0.05**2) & (content_varies > 0.05**2)                        # (M, M)
-    return (np.where(varies > 0.05**2, quotient(joint, varies), np.nan),
-            np.where(both, quotient(joint**2, varies * content_varies), np.nan))
+    acts, content, joint = variation(stream, projected)
+    return np.where((acts > VARIES) & (content > VARIES), quotient(joint**2, acts * content), np.nan)
 
 
-def steadiness(stream, in_all, nothing):
-    """Whether p's content is there every time or only on average.
-
-    returns steady (M, M)
+def steady(stream, projected):
+    """Whether p's content is there in each of c's samples or only on average.  (M, M)
 
     [ABS-38] steady = mean^2 / mean square of p's content above the background, over c's samples.
     """
-    n = stream.full                                         # (M,)
-    squares = stream.content_squares - 2 * nothing * in_all + n * nothing**2      # (M, M)
-    return quotient((in_all - n * nothing) ** 2, n * squares)
+    n, zero, content = stream.full, background(stream, projected), projected.p_in_c                   # (M,), (M, M), (M, M)
+    squares = stream.content_squares - 2 * zero * content + n * zero**2           # (M, M)
+    return quotient((content - n * zero) ** 2, n * squares)
+
+
+def returned(stream, projected):
+    """How strongly c's direction is there in p's samples.  (M, M)
+
+    [ABS-39] returned is the mean content of c over the samples in which p speaks in full, on a scale where 0 is its mean where
+             c does not fire and 1 its mean where c speaks in full.
+    """
+    zero = quotient(projected.c_in_all - stream.content, stream.samples - stream.fires)               # (M,)
+    one = quotient(stream.full_content, stream.full)        # (M,)
+    there = quotient(projected.c_in_p, stream.full[:, np.newaxis])                # (M, M)
+    return quotient(there - zero, one - zero)
 
 
 def evidence(stream, W_dec):
-    """The questions of this file, for all pairs.  stream stream.Stream, W_dec (M, D); returns Evidence."""
-    unit = normalize_rows(W_dec)                            # (M, D)
-    usual_act, usual_content, enough = usual(stream)
-    lack, (in_all, nothing) = lacking(stream, usual_act), contents(stream, unit)
-    level, level_low = levels(stream, in_all, nothing, usual_content, lack)
-    coupled, followed = coupling(stream, unit, in_all)
+    """The answers for all pairs.  stream Stream, W_dec (M, D); returns Evidence."""
+    projected = project(stream, W_dec)
+    usual_acts, usual_content = usual(stream)
+    lack = lacking(stream, usual_acts)
+    level, level_low = levels(stream, projected, usual_content, lack)
     return Evidence(
         silent=quotient(stream.full - stream.beside, stream.full), low=quotient(lack * stream.beside, stream.full),
-        level=level, level_low=level_low, returned=returning(stream, unit, in_all),
-        disturbed=disturbance(stream, lack), carried=carrying(stream, unit, in_all, W_dec), coupled=coupled, followed=followed,
-        steady=steadiness(stream, in_all, nothing), cosine=unit @ unit.T, enough=enough)
+        level=level, level_low=level_low, returned=returned(stream, projected),
+        disturbed=disturbed(stream, lack), carried=carried(stream, projected),
+        coupled=coupled(stream, projected), followed=followed(stream, projected), steady=steady(stream, projected),
+        cosine=projected.cosine, enough=enough(stream, usual_acts))

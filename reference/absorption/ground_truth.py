@@ -1,7 +1,7 @@
-"""ABS, with the truth at hand: in a toy world, which features does an SAE find and which does it hide?
+"""ABS, where the truth is known: in a toy world, which features does an SAE find and which does it hide?
 
 `truth` is (B, F), True where a feature is in a sample; `fires` is (B, M), True where a latent fires. A latent
-stands for the feature that it is matched with, by the directions of their decoder rows.
+stands for the feature whose direction its decoder row is matched with.
 """
 
 import numpy as np
@@ -31,6 +31,10 @@ def match(W_dec, directions):
 def mcc(W_dec, directions):
     """Mean |cosine| of matched pairs: 1 when every feature has a latent of its direction.
 
+    W_dec       (M, D)
+    directions  (F, D)
+    returns a number
+
     [ABS-11] The mean is over min(M, F) pairs.
     """
     latent, cosine = match(W_dec, directions)
@@ -43,7 +47,7 @@ def scores(fires, truth):
         precision = true firings / firings    recall = true firings / occurrences    f1 = 2 · their product / their sum
 
     fires, truth  (B, n)  latent j against feature j
-    returns precision, recall, f1, each (n,), and dead (n,), True for a latent that never fires
+    returns precision, recall, f1, (n,) each, and dead (n,), True for a latent that never fires
 
     [ABS-12] A quotient of nothing by nothing is 0; a dead latent scores 0 and is told apart by `dead`.
     """
@@ -61,7 +65,8 @@ def recall_hole(fires, parent, child):
 
         hole = 1 - P(fires | parent and child) / P(fires | parent, no child)
 
-    fires, parent, child  (B,)  the parent's latent, and the two features
+    fires          (B,)  True where the parent's latent fires
+    parent, child  (B,)  True where the feature is in the sample
     returns a number; 1 is full absorption, 0 none; negative if it fires more often beside the child
 
     [ABS-13] Where the parent never comes with the child, or never without it, or its latent never fires without it,
@@ -74,13 +79,15 @@ def recall_hole(fires, parent, child):
 
 
 def carried_share(acts, W_dec, direction, latent, samples):
-    """The share of a feature's content that others than its latent write.
+    """The share of what is written of a feature that latents other than its own write.
 
         share = 1 - sum_b acts[b, latent] · (W_dec[latent] · direction) / sum_b recon[b] · direction
 
     acts       (B, M)
-    direction  (D,)  the feature
-    samples    (B,)  True for the samples that count: parent and child together
+    W_dec      (M, D)
+    direction  (D,)  the feature's
+    latent     the feature's
+    samples    (B,)  True for the samples that count: those with both parent and child
     returns a number; 0 when its latent writes all that is written of it, 1 when others do
 
     [ABS-14] The whole is what the SAE writes of the direction, without b_dec; if it writes nothing the share is 0.
@@ -95,12 +102,12 @@ def carried_share(acts, W_dec, direction, latent, samples):
 def hedging(W_enc, W_dec, latent, other):
     """Whether a latent has mixed another feature into itself (hedging) or excluded it (absorption).
 
-        sign = both rows' components along the other feature, encoder's and decoder's
+        cos(W_enc[latent], other), cos(W_dec[latent], other)
 
     W_enc, W_dec  (M, D)
     latent        the parent's latent
     other         (D,)  the child's own direction
-    returns (encoder's, decoder's) cosine with the other feature
+    returns the two cosines
 
     [ABS-15] Hedging has both positive: a narrow SAE writes and reads a mixture. Absorption has the encoder's
              negative and the decoder's near 0: the latent has learned to stay silent beside the child.

@@ -1,4 +1,4 @@
-"""META: an SAE of an SAE's decoder rows: which directions are themselves made of others?
+"""META: an SAE trained on another SAE's decoder rows, to see which of them are sums of directions that they share.
 
 The samples are the M decoder rows, scaled to norm 1; the meta-SAE is any SAE of `autoencoder.py`, trained as any
 other. An absorbing child's row contains its parent's direction, so the two rows share a meta-latent.

@@ -1,9 +1,12 @@
 """ABS, what weights show: patterns of single latents and of pairs.
 
-Absorption leaves a trace in the weights: the child's decoder row writes its parent's direction too, and the parent's
-encoder has learned to stay silent beside the child. Weights alone cannot show it: an ideal SAE of independent features
-that overlap has exactly the weights of an absorbing one, so the stream of activations must be read as well (`stream.py`).
-Pairs are indexed [parent, child].
+Absorption: a latent that stands for a common feature, the parent, is silent or speaks too low in samples that contain the
+feature, because a latent that stands for a rarer feature, the child, fires there and writes the parent's direction too.
+(The example of the literature: a latent for "starts with S" that does not fire on "short", which has a latent of its own.)
+
+It leaves a trace in the weights: the child's decoder row has a part along the parent's, and the parent's encoder row a
+negative part along the child's. But weights alone do not prove it: an ideal SAE of independent features that overlap has
+exactly the weights of an absorbing one. So the activations are read as well, in `stream.py`. Pairs are indexed [parent, child].
 """
 
 import numpy as np

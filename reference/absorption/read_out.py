@@ -1,4 +1,4 @@
-"""ABS, the corrected read-out: once it is known who is absorbed into whom, the activations can say so."""
+"""ABS, the corrected read-out: activations in which a parent is on again where it was absorbed into a child."""
 
 import numpy as np
 
@@ -6,10 +6,13 @@ from .detector import THRESHOLD
 
 
 def read_out_matrix(score, W_dec, threshold=THRESHOLD):
-    """How much of a parent each child's activation stands for.
+    """How much of its parent's activation one unit of a child's stands for.
 
         A[p, c] = W_dec[c] · W_dec[p] / ||W_dec[p]||^2   where score[p, c] > threshold, else 0
 
+    score      (M, M)  from `absorption_score`
+    W_dec      (M, D)
+    threshold  above which a pair counts as absorbed
     returns A (M, M)
 
     [ABS-33] The coefficient is the child's row along its parent's, in units of the parent's row: delta in the delta family.
@@ -20,7 +23,7 @@ def read_out_matrix(score, W_dec, threshold=THRESHOLD):
 
 
 def corrected(acts, A):
-    """The corrected read-out: a parent is on where its absorbing children are.
+    """The corrected read-out: to a parent's activation is added what its absorbing children carry of it.
 
         read_out[b, p] = acts[b, p] + sum_c A[p, c] · acts[b, c]
 

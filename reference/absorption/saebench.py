@@ -1,14 +1,14 @@
-"""ABS, SAEBench's metric: with a probe for a feature, how much of it do others than its main latents carry?
+"""ABS, SAEBench's metric: given a probe for a feature, how much of the feature do latents write that do not stand for it?
 
-A probe is a direction p, the feature's according to a linear classifier. In a sample x with the feature,
+A probe is the direction of a linear classifier for the feature. In a sample x with the feature,
 
-    want       = x · p / ||p||                               how much of the feature there is
-    q[i]       = acts[i] · cos(p, W_dec[i])                  how much of it latent i writes
-    main       = sum of q over the main latents              those known to stand for the feature
+    want       = x · probe / ||probe||                       how much of the feature there is
+    q[i]       = acts[i] · cos(probe, W_dec[i])              how much of it latent i writes
+    main       = sum of q over the main latents              the latents that stand for the feature
     absorbed   = sum of the largest q of eligible others
 
-Two numbers come of it: a share between 0 and 1, and whether the sample counts as fully absorbed. The norm of a
-decoder row does not enter q: fold it into the activations first if it is not 1.
+Two answers come of it: a share between 0 and 1, and whether the sample counts as fully absorbed. The norm of a
+decoder row does not enter q: where it is not 1, the activation must be multiplied by it first.
 Source: SAEBench (version 0.6.0), arXiv 2503.09532; its code and its paper use different thresholds.
 """
 
@@ -54,6 +54,11 @@ def contributions(acts, W_dec, probe):
     return acts * cos, cos                                  # (B, M), (M,)
 
 
+def wanted(x, probe):
+    """How much of the feature is in each sample.  x (B, D), probe (D,), not zero; returns want (B,)."""
+    return x @ probe / np.sqrt((probe**2).sum())            # (B,)
+
+
 def absorption_fraction(x, acts, W_dec, probe, main, thresholds=CODE):
     """The share of the feature that eligible other latents write in the main latents' place.
 
@@ -64,6 +69,8 @@ def absorption_fraction(x, acts, W_dec, probe, main, thresholds=CODE):
 
     x       (B, D)  the activations themselves, b_dec not subtracted
     acts    (B, M)
+    W_dec   (M, D)
+    probe   (D,)
     main    (M,)    True for the feature's main latents
     returns share (B,), from 0 to 1
 
@@ -73,7 +80,7 @@ def absorption_fraction(x, acts, W_dec, probe, main, thresholds=CODE):
     [ABS-5] Absorbers count up to what is missing: writing more than want - main does not raise the share.
     """
     q, cos = contributions(acts, W_dec, probe)
-    want = x @ probe / np.sqrt((probe**2).sum())            # (B,)
+    want = wanted(x, probe)                                 # (B,)
     eligible = ~main & (cos >= thresholds.partial_cos) & (q > 0)                  # (B, M)
     best = -np.sort(-np.where(eligible, q, 0.0), axis=-1)   # (B, M)  largest first
     absorbed = best[:, : int(min(thresholds.absorbers, q.shape[-1]))].sum(-1)     # (B,)
@@ -87,18 +94,19 @@ def absorption_fraction(x, acts, W_dec, probe, main, thresholds=CODE):
 
 
 def full_absorption(x, acts, W_dec, probe, main, thresholds=CODE):
-    """Whether one other latent has taken the feature over while all main latents are silent.
+    """Whether one latent has taken the feature over while all main latents are silent.
 
         i = the latent with the largest q
         full = all main acts < silent, cos[i] >= full_cos, want > 0 and q[i] / want >= full_share
 
+    arguments as for `absorption_fraction`
     returns full (B,), True or False
 
     [ABS-6] Ties for the largest q go to the lowest index; where want <= 0 nothing is absorbed.
     [ABS-7] Without main latents all of none are silent: the condition holds.
     """
     q, cos = contributions(acts, W_dec, probe)
-    want = x @ probe / np.sqrt((probe**2).sum())            # (B,)
+    want = wanted(x, probe)                                 # (B,)
     top = q.argmax(-1)                                      # (B,)  the first of equals
     largest = np.take_along_axis(q, top[:, np.newaxis], -1)[:, 0]                 # (B,)
     silent = (acts[:, main] < thresholds.silent).all(-1)    # (B,)
@@ -109,7 +117,7 @@ def full_absorption(x, acts, W_dec, probe, main, thresholds=CODE):
 def main_latents(ranking, scores, gain=0.03):
     """The latents among which a feature is split: as many as keep improving a probe on few latents.
 
-        take ranking[:1]; take ranking[:k] as long as scores[k - 1] > scores so far taken + gain; then stop
+        ranking[:k], k the smallest number from 1 on for which scores[k] > scores[k - 1] + gain does not hold
 
     ranking  (K,)  latents, the most telling first
     scores   (K,)  F1 of a probe that sees ranking[:k], for k = 1 .. K

@@ -1,9 +1,11 @@
-"""ABS, what can be seen: patterns in the weights of single latents and of pairs, and who fires with whom.
+"""ABS, the stream: who fires with whom, and what is in the samples then, as sums over samples.
 
-Absorption: a latent for a common feature (the parent) stays silent, or speaks low, where a latent for a rarer one
-(the child) fires, because the child's decoder row writes the parent's direction too. Weights alone cannot show it:
-an ideal SAE of independent features that overlap has exactly the weights of an absorbing one, so the stream of
-activations must be read as well. Pairs are indexed [parent, child].
+Four words, here and in all of absorption/:
+
+    fires            a latent writes a part of the sample that is more than rounding noise ([ABS-19])
+    speaks in full   it fires and writes at least half of its content ([ABS-20])
+    content          of latent i in a sample: the sample's component along decoder row i, (x - b_dec) · W_dec[i] / ||W_dec[i]||
+    p, c             of a pair of latents, the possible parent and the possible child; pairs are indexed [p, c]
 """
 
 from typing import NamedTuple
@@ -16,29 +18,33 @@ SPEAKS = 0.01        # share of the sample's size below which a latent's contrib
 
 
 class Stream(NamedTuple):
-    """Sums over samples, so that parts of a stream can be added: see `observe`. `content` of latent i in a sample is
-    the sample's component along decoder row i, (x - b_dec) · W_dec[i] / ||W_dec[i]||."""
+    """Sums over samples, so that parts of a stream can be added: see `observe`."""
 
     samples: float            # how many
     total: np.ndarray         # (D,)    sum of x - b_dec
-    fires: np.ndarray         # (M,)    in how many samples i fires, and over those
-    acts: np.ndarray          # (M,)    sum of its activations
-    squares: np.ndarray       # (M,)    of their squares
-    content: np.ndarray       # (M,)    of its content
-    full: np.ndarray          # (M,)    in how many samples i speaks in full, and over those
-    full_acts: np.ndarray     # (M,)    sum of its activations
-    full_squares: np.ndarray  # (M,)    of their squares
-    full_content: np.ndarray  # (M,)    of its content
-    x_when: np.ndarray        # (M, D)  of x - b_dec
-    x_loud: np.ndarray        # (M, D)  of x - b_dec, weighted by i's activation
-    together: np.ndarray      # (M, M)  in how many samples both fire
-    content_squares: np.ndarray    # (M, M)  [p, c]: sum of p's squared content over the samples in which c speaks in full
-    beside: np.ndarray        # (M, M)  [p, c]: in how many p fires and c speaks in full, and over those
-    beside_acts: np.ndarray        # (M, M)  sum of p's activations
-    beside_content: np.ndarray     # (M, M)  of p's content
-    both_full: np.ndarray          # (M, M)  in how many both speak in full, and over those
-    both_full_acts: np.ndarray     # (M, M)  sum of p's activations
-    both_full_content: np.ndarray  # (M, M)  of p's content
+    # over the samples in which latent i fires: how many they are, and the sums of its activation, that squared, its content
+    fires: np.ndarray         # (M,)
+    acts: np.ndarray          # (M,)
+    squares: np.ndarray       # (M,)
+    content: np.ndarray       # (M,)
+    # the same over the samples in which it speaks in full, and the sums of x - b_dec, as it is and times the activation
+    full: np.ndarray          # (M,)
+    full_acts: np.ndarray     # (M,)
+    full_squares: np.ndarray  # (M,)
+    full_content: np.ndarray  # (M,)
+    x_when: np.ndarray        # (M, D)
+    x_loud: np.ndarray        # (M, D)
+    # of pairs: in how many samples both fire; the sum of p's squared content where c speaks in full
+    together: np.ndarray           # (M, M)
+    content_squares: np.ndarray    # (M, M)
+    # over the samples in which p fires and c speaks in full: how many, and the sums of p's activation and content
+    beside: np.ndarray             # (M, M)
+    beside_acts: np.ndarray        # (M, M)
+    beside_content: np.ndarray     # (M, M)
+    # the same over the samples in which both speak in full
+    both_full: np.ndarray          # (M, M)
+    both_full_acts: np.ndarray     # (M, M)
+    both_full_content: np.ndarray  # (M, M)
 
 
 def observe(x, acts, W_dec, b_dec):
@@ -63,18 +69,18 @@ def observe(x, acts, W_dec, b_dec):
     on = fires.astype(x.dtype)                              # (B, M)
     full = (fires & (written >= content / 2)).astype(x.dtype)                     # (B, M)
     return Stream(
-        len(x), centred.sum(0),
-        on.sum(0), (on * acts).sum(0), (on * acts**2).sum(0), (on * content).sum(0),
-        full.sum(0), (full * acts).sum(0), (full * acts**2).sum(0), (full * content).sum(0),
-        full.T @ centred, (full * acts).T @ centred,
-        on.T @ on, (content**2).T @ full,
-        on.T @ full, (on * acts).T @ full, (on * content).T @ full,
-        full.T @ full, (full * acts).T @ full, (full * content).T @ full)
+        samples=len(x), total=centred.sum(0),
+        fires=on.sum(0), acts=(on * acts).sum(0), squares=(on * acts**2).sum(0), content=(on * content).sum(0),
+        full=full.sum(0), full_acts=(full * acts).sum(0), full_squares=(full * acts**2).sum(0),
+        full_content=(full * content).sum(0), x_when=full.T @ centred, x_loud=(full * acts).T @ centred,
+        together=on.T @ on, content_squares=(content**2).T @ full,
+        beside=on.T @ full, beside_acts=(on * acts).T @ full, beside_content=(on * content).T @ full,
+        both_full=full.T @ full, both_full_acts=(full * acts).T @ full, both_full_content=(full * content).T @ full)
 
 
 def merge(one, other):
-    """The stream of both."""
-    return Stream(*(a + b for a, b in zip(one, other)))
+    """The Stream of the samples of both."""
+    return Stream._make(a + b for a, b in zip(one, other))
 
 
 def lift(stream):
@@ -103,3 +109,30 @@ def phi(stream):
     spread = np.sqrt(fires * (n - fires))                   # (M,)
     scale = np.outer(spread, spread)                        # (M, M)
     return np.where(scale > 0, (stream.together * n - np.outer(fires, fires)) / np.where(scale > 0, scale, 1.0), 0.0)
+
+
+class Projected(NamedTuple):
+    """Sums over samples of the content of p and of c: see `project`. What is the same for all c, or all p, is not repeated."""
+
+    p_in_all: np.ndarray     # (M, 1)  p's content, over all samples
+    c_in_all: np.ndarray     # (M,)    c's content, over all samples
+    p_in_c: np.ndarray       # (M, M)  p's content, over c's samples
+    c_in_p: np.ndarray       # (M, M)  c's content, over p's samples
+    p_by_acts: np.ndarray    # (M, M)  p's content times c's activation, over c's samples
+    row: np.ndarray          # (M, M)  of c's decoder row: what one unit of c's activation writes along p's direction
+    norm: np.ndarray         # (M, 1)  length of p's decoder row: what one unit of p's activation writes
+    cosine: np.ndarray       # (M, M)  of the decoder rows
+
+
+def project(stream, W_dec):
+    """Sums of samples, and decoder rows, along decoder rows.
+
+    stream  Stream
+    W_dec   (M, D)
+    returns Projected
+    """
+    unit = normalize_rows(W_dec)                            # (M, D)
+    in_all, in_full = unit @ stream.total, unit @ stream.x_when.T                 # (M,), (M, M)
+    return Projected(p_in_all=in_all[:, np.newaxis], c_in_all=in_all, p_in_c=in_full, c_in_p=in_full.T,
+                     p_by_acts=unit @ stream.x_loud.T, row=unit @ W_dec.T, norm=row_norms(W_dec)[:, np.newaxis],
+                     cosine=unit @ unit.T)

@@ -1,14 +1,15 @@
 """ACT, first part: activations that look at one pre-activation at a time.
 
 relu, jumprelu and the step that counts active latents, each directly above its gradient.
-Activations that *choose* among latents are in `selection.py`.
+Activations that choose among latents are in `selection.py`.
+B stands for any number of leading dimensions.
 """
 
 import numpy as np
 
 
 def relu(pre):
-    """Pass positive pre-activations, silence the rest.
+    """Pass positive pre-activations, set the rest to 0.
 
         acts[b, i] = max(pre[b, i], 0)
 
@@ -99,8 +100,8 @@ def jumprelu_backward(d_acts, pre, theta, bandwidth):
     on = pre > theta                                        # (B, M)
     near = np.abs(pre - theta) < bandwidth / 2              # (B, M)
     d_pre = np.where(on, d_acts, 0.0)                       # (B, M)
-    each = np.where(near, -theta / bandwidth * d_acts, 0.0) # (B, M)
-    return d_pre, each.reshape(-1, len(theta)).sum(0)       # (B, M), (M,)
+    d_thetas = np.where(near, -theta / bandwidth * d_acts, 0.0)                   # (B, M)
+    return d_pre, d_thetas.reshape(-1, len(theta)).sum(0)   # (B, M), (M,)
 
 
 def step(pre, theta):
@@ -121,13 +122,13 @@ def step(pre, theta):
 
 
 def step_backward(d_on, pre, theta, bandwidth):
-    """Pseudo-gradient of `step`: a rectangle of area 1 about the threshold.
+    """Gradient of `step`, a straight-through estimate: a rectangle of area 1 about the threshold.
 
         d_theta[i] = -sum_b (1 / bandwidth) · d_on[b, i]    where |pre - theta| < bandwidth / 2
 
     d_on, pre  (B, M)
     theta      (M,)
-    bandwidth  width of the window, > 0
+    bandwidth  width of the window, > 0, in units of pre
     returns d_theta (M,)
     raises  ValueError for a bandwidth that is not positive
 
@@ -138,5 +139,5 @@ def step_backward(d_on, pre, theta, bandwidth):
     if not bandwidth > 0:
         raise ValueError(f"bandwidth must be positive, got {bandwidth}")
     near = np.abs(pre - theta) < bandwidth / 2              # (B, M)
-    each = np.where(near, -1.0 / bandwidth * d_on, 0.0)     # (B, M)
-    return each.reshape(-1, len(theta)).sum(0)              # (M,)
+    d_thetas = np.where(near, -1.0 / bandwidth * d_on, 0.0) # (B, M)
+    return d_thetas.reshape(-1, len(theta)).sum(0)          # (M,)

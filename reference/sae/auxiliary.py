@@ -1,8 +1,8 @@
 """COST, the auxiliary losses: two ways to train latents that the reconstruction cannot reach.
 
-AuxK asks dead latents to explain what the living ones left over. The gated auxiliary loss asks the gate, which
+AuxK asks dead latents to reconstruct what the living ones left over. The gated auxiliary loss asks the gate, which
 a step cuts off from the reconstruction, to reconstruct by itself.
-Both show the reconstruction's squared error, summed over D and averaged over B.
+Both are squared errors, summed over D and averaged over B like the reconstruction's.
 """
 
 import numpy as np
@@ -35,14 +35,14 @@ def aux(residual, pre, dead, W_dec, k_aux):
     pre       (B, M)
     dead      (M,)    True where a latent is dead
     W_dec     (M, D)
-    k_aux     how many dead latents may speak in a row
+    k_aux     how many dead latents may be on in a row
     returns a number
 
     [COST-12] The k_aux largest positive pre-activations of dead latents reconstruct the residual, without b_dec.
     [COST-13] With no dead latent the cost is exactly 0, not the residual's square.
     Source: arXiv 2406.04093, appendix A.2.
     """
-    batch_size(residual)                                    # an empty batch is an error also when nobody is dead
+    batch_size(residual)                                    # an empty batch is an error also when no latent is dead
     if not np.any(dead):
         return 0.0
     return reconstruction(residual, (aux_acts(pre, dead, k_aux) @ W_dec)[np.newaxis])
@@ -51,6 +51,11 @@ def aux(residual, pre, dead, W_dec, k_aux):
 def aux_backward(d_cost, residual, pre, dead, W_dec, k_aux):
     """Gradient of `aux`: to the dead latents' pre-activations and decoder rows.
 
+        d_recon = -2 (residual - aux_acts @ W_dec) · d_cost / B
+        d_pre   = d_recon @ W_dec.T               where aux_acts is not 0, else 0
+        d_W_dec = aux_acts.T @ d_recon
+
+    residual, pre, dead, W_dec, k_aux  as for `aux`
     returns d_pre (B, M), d_W_dec (M, D)
 
     [COST-14] The residual is detached: nothing flows through it, to the living latents or to b_dec.
@@ -72,6 +77,8 @@ def gate_reconstruction(x, pre, W_dec, b_dec):
 
     x      (B, D)
     pre    (B, M)  the gate's pre-activations
+    W_dec  (M, D)
+    b_dec  (D,)
     returns a number
 
     [COST-16] relu(pre) stands for the activations; W_dec and b_dec are detached.
@@ -83,6 +90,10 @@ def gate_reconstruction(x, pre, W_dec, b_dec):
 def gate_reconstruction_backward(d_cost, x, pre, W_dec, b_dec):
     """Gradient of `gate_reconstruction`: to pre alone.
 
+        d_recon = -2 (x - relu(pre) @ W_dec - b_dec) · d_cost / B
+        d_pre   = d_recon @ W_dec.T               where pre > 0, else 0
+
+    x, pre, W_dec, b_dec  as for `gate_reconstruction`
     returns d_pre (B, M)
     """
     d_recon = reconstruction_backward(d_cost, x, (relu(pre) @ W_dec + b_dec)[np.newaxis])[0]   # (B, D)

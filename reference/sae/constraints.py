@@ -1,13 +1,17 @@
 """TRAIN, the constraint: a saved decoder's rows have norm 1.
 
-Without it a cost on activations could be cheated by small activations and long decoder rows.
+Without it a cost on activations could be lowered for nothing, by smaller activations and longer decoder rows.
 """
 
 import numpy as np
 
 
 def row_norms(W):
-    """Euclidean length of each row.  W (M, D), returns (M,)."""
+    """Euclidean norm of each row.
+
+    W       (M, D)
+    returns norms (M,)
+    """
     return np.sqrt((W**2).sum(-1))                          # (M,)
 
 

@@ -1,8 +1,8 @@
 """COST: what a sparse autoencoder pays for, each term above its gradient.
 
 Every cost returns one number for the whole batch: sums over D or M, the mean over B. A cost's gradient takes
-`d_cost`, the factor by which the term enters the total (see `objective.py`). Prices are 1 unless the
-frequency-aware price is used; they are constants in every gradient [FREQ-9].
+`d_cost`, the factor by which the term enters the total (see `objective.py`), and what the cost takes. Prices are 1
+unless the frequency-aware price is used; they are constants in every gradient [FREQ-9].
 B stands for any number of leading dimensions.
 """
 
@@ -13,7 +13,11 @@ from .constraints import normalize_rows, row_norms
 
 
 def batch_size(rows):
-    """Number of samples in an array whose last dimension is not the batch.
+    """Number of samples in an array whose dimensions but the last count samples.
+
+    rows    (B, anything)
+    returns a whole number
+    raises  ValueError for an empty batch
 
     [COST-1] A mean over no samples is not a number: every cost of an empty batch is an error.
     """
@@ -58,8 +62,8 @@ def l1(acts, W_dec, price):
     price  (M,)
     returns a number
 
-    [COST-4] An activation is weighted by its decoder row's norm, so that scaling one against the other is
-             no saving, and by its price.
+    [COST-4] An activation is weighted by its decoder row's norm, so that scaling one against the other
+             saves nothing, and by its price.
     """
     return (price * np.abs(acts) * row_norms(W_dec)).sum() / batch_size(acts)
 
@@ -81,7 +85,7 @@ def l1_backward(d_cost, acts, W_dec, price):
 
 
 def tanh(acts, W_dec, price, scale):
-    """The priced tanh cost: an L1 that stops growing, a smooth stand-in for counting.
+    """The priced tanh cost: like L1 near 0, like a count of active latents far from it.
 
         cost = mean_B sum_i price[i] · tanh(scale · |acts[b, i]| · ||W_dec[i]||)
 
@@ -131,8 +135,11 @@ def l0(pre, theta, price):
 
 
 def l0_backward(d_cost, pre, theta, price, bandwidth):
-    """Pseudo-gradient of `l0`: through the step to the thresholds, and nowhere else.
+    """Gradient of `l0`, a straight-through estimate: through the step to the thresholds, and nowhere else.
 
+        d_theta[i] = -sum_b (1 / bandwidth) · price[i] · d_cost / B    where |pre - theta| < bandwidth / 2
+
+    bandwidth  width of the window, > 0, in units of pre
     returns d_theta (M,)
 
     [COST-8] Only the thresholds feel the L0 cost.
@@ -142,7 +149,7 @@ def l0_backward(d_cost, pre, theta, price, bandwidth):
 
 
 def tie(W_enc, W_dec):
-    """How far the encoder points away from the decoder.
+    """The tie penalty: how far the encoder's directions are from the decoder's.
 
         cost = mean_i (1 - cos(W_enc[i], W_dec[i]))
 
@@ -170,10 +177,10 @@ def tie_backward(d_cost, W_enc, W_dec):
     if W_enc is W_dec:
         return np.zeros_like(W_enc), np.zeros_like(W_dec)
     norm_e, norm_d = row_norms(W_enc)[:, np.newaxis], row_norms(W_dec)[:, np.newaxis]   # (M, 1)
-    both = (norm_e > 0) & (norm_d > 0)                                            # (M, 1)
+    nonzero = (norm_e > 0) & (norm_d > 0)                                         # (M, 1)
     e, d = normalize_rows(W_enc), normalize_rows(W_dec)                           # (M, D)
     cos = (e * d).sum(-1, keepdims=True)                                          # (M, 1)
-    each = np.where(both, -d_cost / len(W_enc), 0.0)                              # (M, 1)
-    d_W_enc = each * (d - cos * e) / np.where(both, norm_e, 1.0)                  # (M, D)
-    d_W_dec = each * (e - cos * d) / np.where(both, norm_d, 1.0)                  # (M, D)
+    d_cos = np.where(nonzero, -d_cost / len(W_enc), 0.0)                          # (M, 1)
+    d_W_enc = d_cos * (d - cos * e) / np.where(nonzero, norm_e, 1.0)              # (M, D)
+    d_W_dec = d_cos * (e - cos * d) / np.where(nonzero, norm_d, 1.0)              # (M, D)
     return d_W_enc, d_W_dec

@@ -1,13 +1,14 @@
 """FREQ: how often a latent fires, and what that makes it cost.
 
-The price of speaking grows with rarity, so that two common latents can be cheaper than one rare one, but no
+The price of firing grows with rarity, so that two common latents can be cheaper than one rare one, but no
 latent is free: were the common ones free, the dictionary would collapse to an always-on basis of the space.
 
     price = log_D max(D, 1 / frequency)
 
 A latent that fires at least once in D samples costs 1; one that fires once in D^2 samples costs 2.
-Proportional to ln(max(d, 1/f)), the cost proposed in the discussion of "Toy Models of Feature Absorption
-in SAEs"; the factor 1 / ln D makes the cheapest price 1.
+It is proportional to ln(max(d, 1/f)), the cost proposed in the public discussion of "Toy Models of Feature
+Absorption in SAEs" ("the thread", in this project); the factor 1 / ln D makes the lowest price 1.
+B stands for any number of leading dimensions.
 """
 
 import numpy as np
@@ -45,7 +46,7 @@ def frequency(counts, samples):
 
 
 def running_mean(mean, batches, acts, decay):
-    """Follow the frequency during training, by an exponential average that starts at 0.
+    """Follow the frequency during training, by an exponential average over batches that starts at 0.
 
         mean <- decay · mean + (1 - decay) · firing_counts(acts) / B
 
@@ -73,7 +74,8 @@ def running_frequency(mean, batches, decay):
         frequency = mean / (1 - decay^batches)
 
     mean     (M,)
-    batches  at least 1
+    batches  how many it has seen, at least 1
+    decay    as for `running_mean`
     returns frequency (M,)
     raises  ValueError before the first batch
 
@@ -105,15 +107,18 @@ def price(frequency, D, min_frequency):
     if not 0 < min_frequency <= 1:
         raise ValueError(f"min_frequency must be above 0 and at most 1, got {min_frequency}")
     floored = np.maximum(frequency, min_frequency)          # (M,)
-    rarity = np.log(1 / floored) / np.log(D)                # (M,)  1 / D comes out as 1 only up to rounding,
-    return np.where(floored >= 1 / D, 1.0, np.maximum(1.0, rarity))   # so the common ones are not left to it
+    rarity = np.log(1 / floored) / np.log(D)                # (M,)  at 1 / D it is 1 only up to rounding,
+    return np.where(floored >= 1 / D, 1.0, np.maximum(1.0, rarity))   # so the exact 1 is written out
 
 
 def running_price(mean, batches, decay, D, min_frequency):
     """The price that training uses: from the running frequency, before the batch it is applied to.
 
-    mean     (M,)
-    batches  how many batches the mean has seen
+    mean           (M,)
+    batches        how many batches the mean has seen
+    decay          as for `running_mean`
+    D              input dimension, >= 2
+    min_frequency  the floor
     returns price (M,)
 
     [FREQ-10] Before the first batch every price is 1.

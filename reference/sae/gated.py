@@ -1,11 +1,12 @@
-"""SAE, the gated activation: whether a latent speaks and how loudly are two questions.
+"""SAE, the gated activation: whether a latent is on and how strongly are decided apart.
 
-    shared = (x - b_dec) @ W_enc.T
-    pre    = shared + b_enc                       the gate: does latent i speak?
-    mag    = exp(r_mag) · shared + b_mag          how loudly, if it does
-    acts   = 1[pre > 0] · relu(mag)
+    shared, pre = pre_activations(x)              linear.py
+    gate   = 1[pre > 0]                           is the latent on?
+    mag    = exp(r_mag) · shared + b_mag          how strongly, if it is
+    acts   = gate · relu(mag)
 
-One encoder serves both: the magnitude path has a scale and a bias of its own, no second matrix.
+One encoder serves both: the magnitude has a scale and a bias of its own, no second matrix.
+B stands for any number of leading dimensions.
 Source: arXiv 2404.16014, section 3.2 (its b_gate is our b_enc).
 """
 
@@ -15,7 +16,9 @@ from .activations import relu, relu_backward
 
 
 def gated(shared, b_enc, r_mag, b_mag):
-    """Open the gate where pre > 0 and let the magnitude through.
+    """Pass the magnitude where the gate is open.
+
+        acts[b, i] = relu(exp(r_mag[i]) · shared[b, i] + b_mag[i])  if shared[b, i] + b_enc[i] > 0  else 0
 
     shared               (B, M)
     b_enc, r_mag, b_mag  (M,)
@@ -36,6 +39,8 @@ def gated_backward(d_acts, shared, b_enc, r_mag, b_mag):
         d_r_mag  = sum_b d_mag · exp(r_mag) · shared
         d_b_mag  = sum_b d_mag
 
+    d_acts, shared       (B, M)
+    b_enc, r_mag, b_mag  (M,)
     returns d_shared (B, M), d_r_mag (M,), d_b_mag (M,)
 
     [SAE-14] The gate gets no gradient from acts; what trains it are the costs on relu(pre).

@@ -1,8 +1,9 @@
-"""ACT, third part: what stands in for a batch rule when there is no batch.
+"""ACT, third part: what the batch rules do when there is no batch.
 
-batch_topk and batch_budget_topk look at a whole batch to choose. Afterwards a single sample must be encoded
-the same way whoever its neighbours are, so training keeps a running estimate of where the choice fell, and
+batch_topk and batch_budget_topk look at a whole batch to choose. After training a sample must be encoded the same
+way whatever it is batched with, so training keeps a running estimate of the smallest value that was chosen, and
 inference compares with that: both rules become a jumprelu.
+B stands for any number of leading dimensions.
 """
 
 import numpy as np
@@ -13,9 +14,9 @@ from .activations import jumprelu
 def running_threshold(threshold, seen, kept, decay):
     """Follow the smallest value that a batch kept.
 
-        m = smallest positive entry of kept
-        threshold <- m                                       the first time
-        threshold <- decay · threshold + (1 - decay) · m     afterwards
+        smallest = the smallest positive entry of kept
+        threshold <- smallest                                       the first time
+        threshold <- decay · threshold + (1 - decay) · smallest     afterwards
 
     threshold  the estimate so far; meaningless while seen is 0
     seen       how many batches it has observed
@@ -32,10 +33,10 @@ def running_threshold(threshold, seen, kept, decay):
     positive = kept[kept > 0]
     if positive.size == 0:
         return threshold, seen
-    m = positive.min()
+    smallest = positive.min()
     if seen == 0:
-        return m, 1
-    return decay * threshold + (1 - decay) * m, seen + 1
+        return smallest, 1
+    return decay * threshold + (1 - decay) * smallest, seen + 1
 
 
 def batch_topk_inference(pre, threshold):
@@ -58,7 +59,9 @@ def batch_topk_inference(pre, threshold):
 def budget_thresholds(tau, price, dec_norm):
     """The thresholds by which a jumprelu does what batch_budget_topk does.
 
-        acts^2 · dec_norm^2 > tau · price    is the same as    acts > theta,  theta[i] = sqrt(tau · price[i]) / dec_norm[i]
+        theta[i] = sqrt(tau · price[i]) / dec_norm[i]
+
+    so that acts > theta says the same as acts^2 · dec_norm^2 / price > tau.
 
     tau       the running estimate of the smallest density kept, >= 0: the budget's Lagrange multiplier
     price     (M,)
@@ -67,10 +70,10 @@ def budget_thresholds(tau, price, dec_norm):
     raises  ValueError for a negative tau
 
     [ACT-24] At inference a latent is on exactly if its density exceeds tau, so theta = sqrt(tau · price) / dec_norm.
-    [ACT-25] A latent whose decoder row is zero says nothing and is never on: its threshold is infinite.
+    [ACT-25] A latent whose decoder row is zero writes nothing and is never on: its threshold is infinite.
     """
     if tau < 0:
         raise ValueError(f"tau must not be negative, got {tau}")
-    silent = dec_norm == 0                                  # (M,)
-    reach = np.sqrt(tau * price)                            # (M,)
-    return np.where(silent, np.inf, reach / np.where(silent, 1.0, dec_norm))  # (M,)
+    zero = dec_norm == 0                                    # (M,)
+    least = np.sqrt(tau * price)                            # (M,)  what acts · dec_norm must exceed
+    return np.where(zero, np.inf, least / np.where(zero, 1.0, dec_norm))          # (M,)

@@ -9,12 +9,13 @@ from .constraints import normalize_rows
 
 
 def initial_parameters(normals, b_dec, config):
-    """Decoder directions at random, the encoder looking the same way.
+    """Decoder rows at random, and the encoder's equal to them.
 
     normals  (M, D)  independent standard-normal draws
     b_dec    (D,)    the data's centre: its mean or its geometric median
-    config   "tied", "activation", and for jumprelu "initial_threshold" > 0
-    returns params
+    config   "tied" (False unless given), "activation", and for jumprelu "initial_threshold"
+    returns params, see `linear.py`
+    raises  ValueError for an initial_threshold that is not positive
 
     [TRAIN-3] Decoder rows are uniform on the unit sphere (normal draws over their norm); untied, W_enc starts
               as a copy of W_dec.

@@ -1,23 +1,37 @@
 """COST, the sum: everything a batch is charged, term by term, and the gradient of the total.
 
 `config` may hold the factors "l1_coefficient", "l0_coefficient", "tanh_coefficient", "tie_coefficient" and
-"aux_coefficient"; a term whose factor is absent or 0 is not charged. "tanh_scale" and "k_aux" are the
-parameters of theirs.
+"aux_coefficient"; a term whose factor is absent or 0 is not charged. tanh also needs "tanh_scale", aux "k_aux",
+and the gradient of l0 "bandwidth".
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from .activations import relu, relu_backward, threshold, threshold_backward
-from .autoencoder import backward, encoder_weight
+from .autoencoder import backward
 from .auxiliary import aux, aux_backward, gate_reconstruction, gate_reconstruction_backward
 from .costs import l0, l0_backward, l1, l1_backward, reconstruction, reconstruction_backward
 from .costs import tanh, tanh_backward, tie, tie_backward
+from .linear import encoder_weight
+
+
+class Given(NamedTuple):
+    """What the charge of a batch depends on besides the batch; constants in every gradient."""
+
+    price: np.ndarray              # (M,)  what a firing of each latent costs
+    dead: np.ndarray               # (M,)  True where a latent is dead
+    warmth: float = 1.0            # factor on the sparsity terms, 0 to 1, while they warm up
 
 
 def coefficient(config, term, warmth=1.0):
     """The factor of a term.
 
+    term    "l1", "l0", "tanh", "tie" or "aux"
     warmth  from 0 to 1; multiplies the sparsity terms l1, l0 and tanh while they warm up
+    returns a number, 0 for a term that is not charged
+    raises  ValueError for a coefficient that is negative or not finite
 
     [COST-17] A coefficient is finite and not negative; any other is an error.
     """
@@ -27,21 +41,19 @@ def coefficient(config, term, warmth=1.0):
     return factor * warmth if term in ("l1", "l0", "tanh") else factor
 
 
-def objective(x, params, config, pre, acts, recons, price, dead, warmth=1.0):
+def objective(batch, params, config, given):
     """What a batch is charged.
 
-    x           (B, D)
-    pre, acts   (B, M)
-    recons      (G, B, D)
-    price       (M,)
-    dead        (M,)  True where a latent is dead
-    warmth      factor on the sparsity terms
+    batch   Batch, from `autoencoder.forward`
+    given   Given
     returns terms: {name: number}, "total" last
+    raises  ValueError for an empty batch, or a coefficient that is wrong or has no meaning here
 
     [COST-18] Every term is reported by name, already multiplied by its coefficient; "total" is their sum.
     [COST-19] A gated SAE's l1 and tanh fall on relu(pre), the gate, and it always pays its gate_reconstruction.
     [COST-20] l0 is charged to jumprelu only; asking for it elsewhere is an error.
     """
+    (x, _, pre, acts, recons), (price, dead, warmth) = batch, given
     W_dec, is_gated = params["W_dec"], config["activation"] == "gated"
     charged = relu(pre) if is_gated else acts               # (B, M)
     terms = {"reconstruction": reconstruction(x, recons)}
@@ -62,53 +74,57 @@ def objective(x, params, config, pre, acts, recons, price, dead, warmth=1.0):
     return terms | {"total": sum(terms.values())}
 
 
-def of_activations_backward(charged, params, price, config, warmth):
+def activation_costs_backward(charged, params, config, given):
     """Gradient of l1 and tanh, the terms on activations.
 
+    charged  (B, M)  what they are charged on: acts, or relu(pre) of a gated SAE
     returns d_charged (B, M), d_W_dec (M, D)
     """
     d_charged, d_W_dec = np.zeros_like(charged), np.zeros_like(params["W_dec"])
-    if c := coefficient(config, "l1", warmth):
-        d, dW = l1_backward(c, charged, params["W_dec"], price)
+    if c := coefficient(config, "l1", given.warmth):
+        d, dW = l1_backward(c, charged, params["W_dec"], given.price)
         d_charged, d_W_dec = d_charged + d, d_W_dec + dW
-    if c := coefficient(config, "tanh", warmth):
-        d, dW = tanh_backward(c, charged, params["W_dec"], price, config["tanh_scale"])
+    if c := coefficient(config, "tanh", given.warmth):
+        d, dW = tanh_backward(c, charged, params["W_dec"], given.price, config["tanh_scale"])
         d_charged, d_W_dec = d_charged + d, d_W_dec + dW
     return d_charged, d_W_dec
 
 
-def of_parameters_backward(pre, params, price, config, warmth):
-    """Gradient of l0 and tie, the terms that reach parameters by no other way.
+def parameter_costs_backward(pre, params, config, given):
+    """Gradient of l0 and tie, the terms that reach parameters only, and those directly.
 
+    pre     (B, M)
     returns gradients by parameter name, zero where there is none
     """
     grads = {name: np.zeros_like(array) for name, array in params.items()}
-    if c := coefficient(config, "l0", warmth):
+    if c := coefficient(config, "l0", given.warmth):
         log_threshold = params["log_threshold"]
-        d_theta = l0_backward(c, pre, threshold(log_threshold), price, config["bandwidth"])   # (M,)
+        d_theta = l0_backward(c, pre, threshold(log_threshold), given.price, config["bandwidth"])   # (M,)
         grads["log_threshold"] = threshold_backward(d_theta, log_threshold)
     if (c := coefficient(config, "tie")) and "W_enc" in params:
         grads["W_enc"], grads["W_dec"] = tie_backward(c, params["W_enc"], params["W_dec"])
     return grads
 
 
-def objective_backward(x, params, config, shared, pre, acts, recons, price, dead, warmth=1.0):
+def objective_backward(batch, params, config, given):
     """Gradient of the total: each term's share of d_pre, d_acts and the weights, then one way back.
 
+    batch, given  as for `objective`
     returns gradients by parameter name
     """
-    W_dec, is_gated = params["W_dec"], config["activation"] == "gated"
+    (x, _, pre, acts, recons), W_dec = batch, params["W_dec"]
+    is_gated = config["activation"] == "gated"
     charged = relu(pre) if is_gated else acts               # (B, M)
-    direct = of_parameters_backward(pre, params, price, config, warmth)
-    d_charged, d_W_dec = of_activations_backward(charged, params, price, config, warmth)
+    direct = parameter_costs_backward(pre, params, config, given)
+    d_charged, d_W_dec = activation_costs_backward(charged, params, config, given)
     d_acts, d_pre = d_charged, np.zeros_like(pre)           # (B, M) each
     if is_gated:                                            # what is charged is the gate, relu(pre)
         d_acts, d_pre = np.zeros_like(acts), relu_backward(d_charged, pre)
         d_pre = d_pre + gate_reconstruction_backward(1.0, x, pre, W_dec, params["b_dec"])
     if c := coefficient(config, "aux"):
-        d, dW = aux_backward(c, x - recons[-1], pre, dead, W_dec, config["k_aux"])
+        d, dW = aux_backward(c, x - recons[-1], pre, given.dead, W_dec, config["k_aux"])
         d_pre, d_W_dec = d_pre + d, d_W_dec + dW
     d_recons = reconstruction_backward(1.0, x, recons)      # (G, B, D)
-    grads = backward(x, params, config, shared, pre, acts, d_pre, d_acts, d_recons)
+    grads = backward(d_pre, d_acts, d_recons, batch, params, config)
     grads["W_dec"] = grads["W_dec"] + d_W_dec
     return {name: grads[name] + direct[name] for name in params}

@@ -1,6 +1,6 @@
-"""ACT, second part: activations that choose which latents may speak.
+"""ACT, second part: activations that choose which latents may be on.
 
-topk, batch_topk and abs_topk choose by size; budget_topk and batch_budget_topk by value for money.
+topk, batch_topk and abs_topk choose by size; budget_topk and batch_budget_topk by what a latent writes for its price.
 All share one gradient, `selection_backward`, because the choice itself is piecewise constant.
 How the two batch rules choose when there is no batch is in `inference.py`.
 B stands for any number of leading dimensions.
@@ -70,7 +70,7 @@ def abs_topk(pre, k):
 
 
 def density(acts, price, dec_norm):
-    """What a latent buys for its price: the squared error it removes speaking alone, per unit of price.
+    """How much a latent writes for its price: the squared norm of acts[b, i] · W_dec[i] per unit of price.
 
         density[b, i] = acts[b, i]^2 · dec_norm[i]^2 / price[i]
 
@@ -83,7 +83,7 @@ def density(acts, price, dec_norm):
 
 
 def budget_topk(pre, k, price, dec_norm):
-    """The frequency-aware topk: each row has a budget of k and buys the densest latents first.
+    """The frequency-aware topk: each row has a budget of k and spends it on the densest latents first.
 
     pre       (B, M)  pre-activations
     k         the budget of a row, 1 <= k <= M
@@ -115,8 +115,9 @@ def budget_topk(pre, k, price, dec_norm):
 def batch_budget_topk(pre, k, price, dec_norm):
     """budget_topk with one budget of k·B for the whole batch.
 
-    pre, k, price, dec_norm  as for `budget_topk`
+    pre, k, price, dec_norm  as for `budget_topk`; k is the budget of an average row
     returns acts (B, M)
+    raises  ValueError as `budget_topk` does
 
     [ACT-18] It is budget_topk of the batch laid out as one row, with budget k·B; ties go to the lowest
              row-major index.

@@ -15,39 +15,51 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .autoencoder import decode, encode
+from .autoencoder import forward
 from .constraints import normalize_rows, project_gradient, row_norms
 from .frequency import running_mean, running_price
 from .inference import running_threshold
-from .objective import objective, objective_backward
+from .objective import Given, objective, objective_backward
 from .selection import density
+
+
+class Moments(NamedTuple):
+    """Adam's memory, arrays by parameter name."""
+
+    first: dict                    # mean of gradients
+    second: dict                   # mean of squared gradients
+
+
+class Running(NamedTuple):
+    """An exponential average over batches."""
+
+    mean: np.ndarray | float
+    batches: int                   # how many have entered it
 
 
 class State(NamedTuple):
     """All that one step leaves to the next."""
 
     params: dict                   # arrays by name
-    first_moment: dict             # Adam's mean of gradients, by parameter name
-    second_moment: dict            # Adam's mean of squared gradients, by parameter name
+    moments: Moments
+    frequency: Running             # mean (M,), see frequency.running_mean
+    threshold: Running             # mean a number, see inference.running_threshold
     tokens_since_fired: np.ndarray # (M,)
-    frequency_mean: np.ndarray     # (M,)  see frequency.running_mean
-    frequency_batches: int
-    threshold: float               # see inference.running_threshold
-    threshold_seen: int
     steps_done: int
 
 
 def initial_state(params):
-    """The state before the first step: no moments, nothing counted, every latent taken for alive."""
+    """The state before the first step: moments 0, nothing counted, every latent taken for alive."""
     zeros = {name: np.zeros_like(array) for name, array in params.items()}
     M = len(params["W_dec"])
-    return State(params, zeros, zeros, np.zeros(M), np.zeros(M), 0, 0.0, 0, 0)
+    return State(params, Moments(zeros, zeros), Running(np.zeros(M), 0), Running(0.0, 0), np.zeros(M), 0)
 
 
 def learning_rate(step, config):
-    """Linear up, flat, linear down.
+    """The learning rate of a step: linear up, flat, linear down.
 
     step    counts from 0 to steps - 1
+    returns a number from 0 to config["learning_rate"]
 
     [TRAIN-6] Warm-up: (step + 1) / warmup_steps of the full rate, so the first step already moves.
     [TRAIN-7] Decay: (steps - step) / decay_steps over the last decay_steps; the last step still moves.
@@ -60,6 +72,9 @@ def learning_rate(step, config):
 
 def sparsity_warmth(step, config):
     """The factor on the sparsity coefficients, from 1 / sparsity_warmup_steps up to 1.
+
+    step    counts from 0
+    returns a number above 0, at most 1
 
     [TRAIN-8] l1, l0 and tanh warm up by (step + 1) / sparsity_warmup_steps; tie and aux do not.
     """
@@ -80,7 +95,7 @@ def count_tokens(tokens_since_fired, acts):
 
 
 def is_dead(tokens_since_fired, dead_after):
-    """(M,) True where a latent is dead.
+    """Which latents are dead.  tokens_since_fired (M,), returns dead (M,).
 
     [TRAIN-10] Dead means that the count has reached dead_after: tokens_since_fired >= dead_after.
     """
@@ -89,6 +104,12 @@ def is_dead(tokens_since_fired, dead_after):
 
 def clip_gradients(grads, max_grad_norm):
     """Scale all gradients together so that their joint norm is at most max_grad_norm.
+
+        grads <- grads · min(1, max_grad_norm / norm),    norm = sqrt(sum over all gradients of their squares)
+
+    grads          by parameter name
+    max_grad_norm  > 0, or None: do not clip
+    returns grads
 
     [TRAIN-11] The norm is taken over all parameters at once; a smaller one is left exactly as it is.
     """
@@ -105,6 +126,7 @@ def adam(param, grad, first, second, step, rate, beta1=0.9, beta2=0.999, epsilon
         second <- beta2 · second + (1 - beta2) · grad^2
         param  <- param - rate · (first / (1 - beta1^t)) / (sqrt(second / (1 - beta2^t)) + epsilon),  t = step + 1
 
+    param, grad, first, second  of one shape;  step counts from 0;  rate is its learning rate
     returns param, first, second
 
     [TRAIN-12] Both moments are bias-corrected and epsilon is added after the root.
@@ -117,35 +139,38 @@ def adam(param, grad, first, second, step, rate, beta1=0.9, beta2=0.999, epsilon
 
 
 def batch_price(state, config):
-    """What a firing costs in the coming batch, (M,): from earlier batches, or 1 if "priced" is False."""
+    """What a firing costs in the coming batch, (M,): decided by earlier batches, or 1 if "priced" is False."""
     if not config["priced"]:
-        return np.ones_like(state.frequency_mean)
-    return running_price(state.frequency_mean, state.frequency_batches, config["frequency_decay"],
-                         state.params["b_dec"].size, config["min_frequency"])
+        return np.ones_like(state.frequency.mean)
+    D = state.params["b_dec"].size
+    return running_price(*state.frequency, config["frequency_decay"], D, config["min_frequency"])
 
 
 def move(state, grads, config):
-    """Project, clip, Adam, renormalise.
+    """The parameters after one step: project, clip, Adam, renormalise.
 
-    returns params, first_moment, second_moment
+    state   State
+    grads   by parameter name
+    returns params, Moments
     """
     grads = grads | {"W_dec": project_gradient(grads["W_dec"], state.params["W_dec"])}
     grads = clip_gradients(grads, config["max_grad_norm"])
     rate = learning_rate(state.steps_done, config)
-    moved = {name: adam(param, grads[name], state.first_moment[name], state.second_moment[name], state.steps_done, rate)
+    first, second = state.moments
+    moved = {name: adam(param, grads[name], first[name], second[name], state.steps_done, rate)
              for name, param in state.params.items()}
     params, first, second = ({name: triple[i] for name, triple in moved.items()} for i in range(3))
-    return params | {"W_dec": normalize_rows(params["W_dec"])}, first, second
+    return params | {"W_dec": normalize_rows(params["W_dec"])}, Moments(first, second)
 
 
 def batch_threshold(state, acts, price, config):
-    """The running threshold of a batch rule after this batch, and its count; unchanged for other activations."""
+    """The running threshold of a batch rule after this batch; unchanged for other activations."""
     kept = acts                                             # (B, M)
     if config["activation"] == "batch_budget_topk":
         kept = density(acts, price, row_norms(state.params["W_dec"]))             # (B, M)  by the rows that chose
     elif config["activation"] != "batch_topk":
-        return state.threshold, state.threshold_seen
-    return running_threshold(state.threshold, state.threshold_seen, kept, config["threshold_decay"])
+        return state.threshold
+    return Running(*running_threshold(*state.threshold, kept, config["threshold_decay"]))
 
 
 def training_step(state, x, config):
@@ -153,21 +178,20 @@ def training_step(state, x, config):
 
     state   State
     x       (B, D), B >= 1
-    returns state, terms (see objective)
+    returns State, terms (see `objective`)
+    raises  ValueError as `forward` and `objective` do
 
     [TRAIN-13] The order: forward and loss; gradients; projection of the decoder's; clipping; Adam; decoder rows
                back to norm 1; then the counters, the running frequency and the running threshold, from this batch.
     [TRAIN-14] A latent's death is judged with this batch counted: one that fires now is alive now.
     """
     params, price = state.params, batch_price(state, config)
-    shared, pre, acts = encode(x, params, config, price)    # (B, M) each
-    recons = decode(acts, params, config.get("prefixes"))   # (G, B, D)
-    tokens = count_tokens(state.tokens_since_fired, acts)   # (M,)
-    dead = is_dead(tokens, config["dead_after"])            # (M,)
-    warmth = sparsity_warmth(state.steps_done, config)
-    terms = objective(x, params, config, pre, acts, recons, price, dead, warmth)
-    grads = objective_backward(x, params, config, shared, pre, acts, recons, price, dead, warmth)
-    after, first, second = move(state, grads, config)
-    mean, batches = running_mean(state.frequency_mean, state.frequency_batches, acts, config["frequency_decay"])
-    threshold, seen = batch_threshold(state, acts, price, config)
-    return State(after, first, second, tokens, mean, batches, threshold, seen, state.steps_done + 1), terms
+    batch = forward(x, params, config, price)
+    tokens = count_tokens(state.tokens_since_fired, batch.acts)                   # (M,)
+    given = Given(price, is_dead(tokens, config["dead_after"]), sparsity_warmth(state.steps_done, config))
+    terms = objective(batch, params, config, given)
+    grads = objective_backward(batch, params, config, given)
+    params, moments = move(state, grads, config)
+    frequency = Running(*running_mean(*state.frequency, batch.acts, config["frequency_decay"]))
+    threshold = batch_threshold(state, batch.acts, price, config)
+    return State(params, moments, frequency, threshold, tokens, state.steps_done + 1), terms

@@ -1,7 +1,7 @@
 """THEORY: closed forms that trained SAEs must reproduce.
 
-Two orthonormal features, a parent f1 and a child f2 that fires only with it: p11 is how often both fire, p10 how
-often the parent fires alone. Magnitudes are 1.
+Unless said otherwise the world has two orthonormal features, a parent f1 and a child f2 that fires only with it, with
+magnitude 1. p11 is the share of samples in which both fire, p10 that in which the parent fires alone.
 """
 
 import numpy as np
@@ -12,15 +12,16 @@ def delta_family(parent, child, delta, unit=True):
 
         W_enc = [f1 - delta · f2,  f2]        W_dec = [f1,  f2 + delta · f1]
 
-    On f1 the activations are (1, 0); on f1 + f2 they are (1 - delta, 1): the child writes delta of the parent.
+    On f1 the activations are (1, 0), on f1 + f2 they are (1 - delta, 1): the child's latent writes delta of the parent.
 
     parent, child  (D,)  orthonormal
     delta          0 to 1
-    unit           scale the child's decoder row to norm 1, and its encoder row the other way
+    unit           divide the child's decoder row by its norm, and multiply its encoder row by it
     returns W_enc (2, D), W_dec (2, D)
 
     [THEORY-1] Every member reconstructs f1 and f1 + f2 exactly.
-    [THEORY-2] cos(W_enc[0], W_dec[1]) is 0 for every delta: the cross cosine of encoder and decoder says nothing.
+    [THEORY-2] cos(W_enc[0], W_dec[1]) is 0 for every delta: the cross cosine of encoder and decoder says nothing
+               of absorption.
     [THEORY-3] cos(W_dec[0], W_dec[1]) - cos(W_enc[0], W_enc[1]) = 2 delta / sqrt(1 + delta^2).
     Source: arXiv 2409.14507, appendix A.2.
     """
@@ -35,6 +36,10 @@ def delta_family(parent, child, delta, unit=True):
 def delta_l1(p10, p11, delta):
     """What L1, weighted by decoder norms, charges a member of the family for a sample on average.
 
+        p11 · ((1 - delta) + sqrt(1 + delta^2)) + p10
+
+    returns a number
+
     [THEORY-4] p11 · ((1 - delta) + sqrt(1 + delta^2)) + p10: it falls all the way to delta = 1, so L1 pays for
                absorption, (2 - sqrt(2)) · p11 in all.
     """
@@ -42,9 +47,12 @@ def delta_l1(p10, p11, delta):
 
 
 def absorption_gain(p10, p11, D):
-    """What the plain frequency-aware price still pays for full absorption.
+    """How much full absorption still saves under the plain frequency-aware price, in a sample on average.
 
         gain = g(p10 + p11) - g(p10),    g(p) = p · log_D max(D, 1 / p)
+
+    D       input dimension
+    returns a number
 
     [THEORY-5] Disentangled, the parent fires with frequency p10 + p11; absorbed, with p10. The gain is positive for
                D >= 3 and p10, p11 > 0, at least p11 · (1 - 1 / ln D): the plain price does not stop absorption.
@@ -54,10 +62,14 @@ def absorption_gain(p10, p11, D):
 
 
 def hedging_angle(p10, p11):
-    """The direction of a single tied latent of norm 1 in the parent-child world, as its angle from the parent.
+    """The direction that a single tied latent of norm 1 learns, as its angle from the parent towards the child.
 
-    [THEORY-6] tan(2 · angle) = 2 p11 / p10: the top eigenvector of the second moment. A latent without room for the
-               child mixes it in.
+        angle = arctan(2 p11 / p10) / 2
+
+    returns radians, 0 to pi / 4
+
+    [THEORY-6] tan(2 · angle) = 2 p11 / p10: the top eigenvector of the second moment. An SAE without a latent for the
+               child mixes it into the parent's.
     """
     return 0.5 * np.arctan2(2 * p11, p10)
 

@@ -12,7 +12,8 @@ The program is started once. Each request gets exactly one reply, on one line:
         or {"unsupported": "why it does not have this"}
         or {"error": "k must be at least 1"}          a caller's mistake, naming the argument
 
-Numbers that are not finite travel as the strings "NaN", "Infinity" and "-Infinity".
+Numbers that are not finite travel as the strings "NaN", "Infinity" and "-Infinity". `docs/write_an_adapter.md` has a whole
+program.
 """
 
 import atexit
@@ -65,7 +66,7 @@ if not (isinstance(NAME, str) and isinstance(DTYPES, list)):
 
 
 def run(operation, config, inputs, dtype):
-    """See `sae_spec.spec_tests.adapter`."""
+    """See `sae_spec.spec_tests.core.adapter`."""
     tensors = {name: write_tensor(array) for name, array in inputs.items()}
     reply = PROGRAM.ask({"operation": operation, "dtype": dtype, "config": config, "inputs": tensors})
     if "unsupported" in reply:

@@ -25,7 +25,7 @@ def patterns(adapter, given_, **config):
 
 def same_cosines(adapter, want, got):
     """Cosines and their differences have the scale of 1, also where all of them happen to be 0."""
-    on_scale = lambda found: {name: np.append(found[name], 1.0) for name in want}
+    on_scale = lambda outputs: {name: np.append(outputs[name], 1.0) for name in want}
     assert_same(on_scale(want), on_scale(got), adapter.dtype)
 
 

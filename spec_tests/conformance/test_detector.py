@@ -30,18 +30,18 @@ def family(delta, alone=48, both=48, neither=96):
     of alone and both than of neither, or the parent is background.
     """
     kinds = (alone // 2, 1, 0), (both // 2, 1, 1), (neither // 2, 0, 0)
-    found = scene([[1, 0, 0], [delta, 1, 0], [0, 0, 1]],
-                  *((times, [p, c, other], [p - delta * c, c, other]) for times, p, c in kinds for other in (0, 1)))
-    return found | {"W_enc": [[1, -delta, 0], [0, 1, 0], [0, 0, 1]]}
+    stream = scene([[1, 0, 0], [delta, 1, 0], [0, 0, 1]],
+                   *((times, [p, c, other], [p - delta * c, c, other]) for times, p, c in kinds for other in (0, 1)))
+    return stream | {"W_enc": [[1, -delta, 0], [0, 1, 0], [0, 0, 1]]}
 
 
 def detect(adapter, stream, **config):
     return adapter("absorption_score", config, **stream)
 
 
-def answers(found, *names):
-    """What was found of the pair."""
-    return {name: found[name][P, C] for name in names}
+def answers(got, *names):
+    """What was answered of the pair."""
+    return {name: got[name][P, C] for name in names}
 
 
 def within(adapter, name, want, got, allowed):
@@ -67,7 +67,7 @@ def test_in_the_delta_family_the_score_is_delta(adapter, delta, alone, both, tur
 @clause("ABS-30")
 @given(delta=st.sampled_from([0.0, 0.25, 0.5, 0.625, 0.75]), seed=st.integers(0, 50))
 def test_with_varying_magnitudes_the_score_is_nearly_delta(adapter, delta, seed):
-    """The thread's world at standard deviation .1: over the child's 300 samples the parent's mean is known to .006."""
+    """The hierarchy of the toy models, at standard deviation .1: over the child's 300 samples the parent's mean is known to .006."""
     rng, F = np.random.default_rng(seed), 4
     world = {"directions": np.eye(F), "parent": [-1, P, -1, -1], "rate": [0.25, 0.25, 0.0625, 0.0625],
              "rate_alone": np.zeros(F), "group": -np.ones(F), "mean": np.ones(F), "std": [0.1015625, 0, 0, 0]}
@@ -185,7 +185,7 @@ def test_what_is_usual_does_not_depend_on_low_or_accompanied_speech(adapter, del
     low = {"x": np.vstack([stream["x"], np.tile([content, 0, 0], (times, 1))]),
            "acts": np.vstack([stream["acts"], np.tile([content / 4, 0, 0], (times, 1))])}
     names = "silent", "low", "level", "level_low", "carried"
-    want, got = (answers(detect(adapter, each), *names) for each in (stream, stream | low))
+    want, got = (answers(detect(adapter, samples), *names) for samples in (stream, stream | low))
     assert_same(want, got, adapter.dtype)
 
 
@@ -197,7 +197,7 @@ def test_only_a_child_that_speaks_in_full_has_its_parent_beside_it(adapter, delt
     more = lambda whisper: stream | {"x": np.vstack([stream["x"], np.tile([1, 0, 0], (times, 1))]),
                                      "acts": np.vstack([stream["acts"], np.tile([1, delta * whisper, 0], (times, 1))])}
     names = "silent", "low", "level", "level_low", "disturbed", "carried", "enough"
-    want, got = (answers(detect(adapter, each), *names) for each in (more(0), more(whisper)))
+    want, got = (answers(detect(adapter, samples), *names) for samples in (more(0), more(whisper)))
     assert_same(want, got, adapter.dtype)
 
 
@@ -249,7 +249,7 @@ def test_levels_are_measured_from_the_background(adapter, t, background, silent,
     there = from_background(t), from_background(t if lack else other / 4)
     got = answers(detect(adapter, beside_the_child(silent, low, there, lack, background=background)), "level", "level_low")
     want = {"level": [t, 1.0], "level_low": [t if lack else other / 4, 1.0]}
-    assert_same(want, {name: [each, 1.0] for name, each in got.items()}, adapter.dtype)
+    assert_same(want, {name: [value, 1.0] for name, value in got.items()}, adapter.dtype)
 
 
 @clause("ABS-26", "ABS-30")
@@ -259,14 +259,14 @@ def test_where_the_parent_is_not_there_it_is_not_absorbed(adapter, delta, missin
     stream = family(delta, 64, 2 * both, 128)
     more = {"x": np.tile([0, 1, 0], (missing, 1)), "acts": np.tile([0, 1, 0], (missing, 1))}
     got = detect(adapter, stream | {name: np.vstack([stream[name], rows]) for name, rows in more.items()})
-    found = answers(got, "silent", "level", "level_low", "disturbed", "carried", "score")
+    pair = answers(got, "silent", "level", "level_low", "disturbed", "carried", "score")
     n, n1 = 2 * both + missing, 2 * both
     want = {"silent": missing / n, "level": delta * n1 / (delta * n1 + missing), "level_low": 1.0}
-    assert_same({name: [each, 1] for name, each in want.items()}, {name: [found[name], 1] for name in want}, adapter.dtype)
+    assert_same({name: [value, 1] for name, value in want.items()}, {name: [pair[name], 1] for name in want}, adapter.dtype)
     assert want["level"] < 0.85
-    sure = np.clip((found["disturbed"] - 0.1) / 0.15, 0, 1) * np.clip((found["carried"] - 0.3) / 0.3, 0, 1)
+    sure = np.clip((pair["disturbed"] - 0.1) / 0.15, 0, 1) * np.clip((pair["carried"] - 0.3) / 0.3, 0, 1)
     sure *= np.clip((n1 / n - 0.4) / 0.2, 0, 1)             # steady, as often as it is there
-    assert_same({"score": [delta * n1 / n * sure, 1]}, {"score": [found["score"], 1]}, adapter.dtype)
+    assert_same({"score": [delta * n1 / n * sure, 1]}, {"score": [pair["score"], 1]}, adapter.dtype)
 
 
 @clause("ABS-39")
@@ -281,7 +281,7 @@ def test_returned_is_measured_from_where_the_child_is_silent(adapter, t, silent,
 
 @clause("ABS-30", "ABS-39")
 @given(near=st.sampled_from([(12, 5, 13), (15, 8, 17), (20, 21, 29)]), scale=powers)
-def test_what_is_as_much_there_the_other_way_round_is_not_absorbed(adapter, near, scale):
+def test_features_that_are_as_much_in_each_others_samples_are_not_absorbed(adapter, near, scale):
     """Features that overlap and exclude each other, up to cosine .92; the child is silent in two thirds, with a third of it."""
     cosine, sine = near[0] / near[2], near[1] / near[2]
     rows = (48, [scale, 0], [scale, 0]), (48, [scale * cosine, scale * sine], [0, scale]), (96, [0, 0], [0, 0])

@@ -51,7 +51,7 @@ def test_signs_lengths_order_and_turning_change_no_match(adapter, given_, scale,
     want, order = adapter("match", {}, **given_), data.draw(st.permutations(range(len(given_["W_dec"]))))
     changed = {"W_dec": scale * given_["W_dec"][order] @ turn, "directions": given_["directions"] @ turn}
     got = adapter("match", {}, **changed)
-    total = lambda found: {"cosine": found["cosine"].sum(), "mcc": found["mcc"]}
+    total = lambda matched: {"cosine": matched["cosine"].sum(), "mcc": matched["mcc"]}
     assert_same(total(want), total(got), adapter.dtype)
 
 
@@ -117,8 +117,8 @@ def test_nothing_to_compare_is_no_hole_and_silence_beside_the_child_is_all_of_it
 
 
 def share(adapter, acts, W_dec, direction, samples, latent):
-    found = adapter("carried_share", {"latent": latent}, acts=acts, W_dec=W_dec, direction=direction, samples=samples)
-    return float(found["share"])
+    got = adapter("carried_share", {"latent": latent}, acts=acts, W_dec=W_dec, direction=direction, samples=samples)
+    return float(got["share"])
 
 
 @clause("ABS-14")
@@ -139,19 +139,19 @@ def test_what_all_latents_write_of_a_feature_is_the_whole(adapter, acts, W_dec, 
 @clause("ABS-14")
 @given(delta=st.integers(1, 4).map(lambda quarters: quarters / 4), turn=rotations(3), times=st.integers(1, 3))
 def test_in_the_delta_family_the_child_carries_delta(adapter, delta, turn, times):
-    found = adapter("delta_family", {"delta": delta, "unit": False}, parent=turn[0], child=turn[1])
+    family = adapter("delta_family", {"delta": delta, "unit": False}, parent=turn[0], child=turn[1])
     acts = np.tile([1 - delta, 1.0], (times, 1))
-    assert_same({"share": delta}, {"share": share(adapter, acts, found["W_dec"], turn[0], np.ones(times), 0)}, adapter.dtype)
+    assert_same({"share": delta}, {"share": share(adapter, acts, family["W_dec"], turn[0], np.ones(times), 0)}, adapter.dtype)
 
 
 @clause("ABS-15")
 @given(W_enc=dyadic((2, 3)), W_dec=dyadic((2, 3)), other=dyadic((3,)), latent=st.integers(0, 1))
 def test_hedging_is_two_cosines_with_the_other_feature(adapter, W_enc, W_dec, other, latent):
-    found = lambda other: adapter("hedging", {"latent": latent}, W_enc=W_enc, W_dec=W_dec, other=other)
+    cosines = lambda other: adapter("hedging", {"latent": latent}, W_enc=W_enc, W_dec=W_dec, other=other)
     pair = np.stack([W_enc[latent], W_dec[latent]])
     want = adapter("absorption_patterns", {}, W_enc=pair, W_dec=np.stack([other, other]))["alignment"]
-    got = found(other)
-    back = found(-2 * other)
+    got = cosines(other)
+    back = cosines(-2 * other)
     on_scale_1 = lambda encoder, decoder: {"cosines": [encoder, decoder, 1.0]}          # all of them may be 0
     assert_same(on_scale_1(*want), on_scale_1(got["encoder"], got["decoder"]), adapter.dtype)
     assert_same(on_scale_1(*want), on_scale_1(-back["encoder"], -back["decoder"]), adapter.dtype)

@@ -68,7 +68,7 @@ def random_case(seed):
 @clause("ABS-1", "ABS-2", "ABS-3", "ABS-4", "ABS-5", "ABS-6", "ABS-7")
 def test_what_the_published_code_says(adapter):
     """500 random batches under both presets; samples that rounding decides are left out, and they must be few."""
-    rounding, want, found = 1e-12 if adapter.dtype == "float64" else 1e-5, [], []
+    rounding, want, answered = 1e-12 if adapter.dtype == "float64" else 1e-5, [], []
     for seed in range(500):
         inputs, preset = random_case(seed), ("code", "paper")[seed % 2]
         got = adapter("saebench", {"thresholds": preset}, **inputs)
@@ -77,9 +77,9 @@ def test_what_the_published_code_says(adapter):
                                                *(inputs[name].tolist() for name in ("W_dec", "probe", "main")))
             if margin > rounding:
                 want.append((fraction, full))
-                found.append((got["fraction"][b], got["full"][b]))
+                answered.append((got["fraction"][b], got["full"][b]))
     assert len(want) > 1400
-    assert_same({"fraction, full": want}, {"fraction, full": found}, adapter.dtype)
+    assert_same({"fraction, full": want}, {"fraction, full": answered}, adapter.dtype)
 
 
 @st.composite
@@ -177,12 +177,12 @@ scores_ = st.lists(st.integers(0, 8), min_size=1, max_size=6).map(lambda eighths
 @clause("ABS-8")
 @given(scores=scores_, gain=st.sampled_from([0.125, 0.25]))
 def test_main_latents_as_the_published_loop_finds_them(adapter, scores, gain):
-    previous, ranking, found = -100.0, np.arange(len(scores))[::-1], []
+    previous, ranking, main = -100.0, np.arange(len(scores))[::-1], []
     for k, score in enumerate(scores, start=1):
         if not score > previous + gain:
             break
-        previous, found = score, ranking[:k]
-    assert_same({"main": found}, adapter("main_latents", {"gain": gain}, ranking=ranking, scores=scores), adapter.dtype)
+        previous, main = score, ranking[:k]
+    assert_same({"main": main}, adapter("main_latents", {"gain": gain}, ranking=ranking, scores=scores), adapter.dtype)
 
 
 @clause("ABS-9")
@@ -190,10 +190,10 @@ def test_main_latents_as_the_published_loop_finds_them(adapter, scores, gain):
 def test_absorbers_that_all_improve_the_probe_become_main_and_then_nothing_is_reported(adapter, K, data):
     """A parent that is off and K - 1 children, one of which writes the whole feature."""
     ranking = np.array(data.draw(st.permutations(range(K))))
-    found = adapter("main_latents", {"gain": 0.0625}, ranking=ranking, scores=np.arange(1, K + 1) / 8)["main"]
+    main = adapter("main_latents", {"gain": 0.0625}, ranking=ranking, scores=np.arange(1, K + 1) / 8)["main"]
     child = data.draw(st.integers(1, K - 1))
     given_ = {"x": [[1.0, 0]], "acts": np.eye(K)[[child]], "W_dec": np.tile([1.0, 0], (K, 1)), "probe": [1, 0]}
-    swallowed = ask(adapter, given_, main=np.isin(np.arange(K), found))
+    swallowed = ask(adapter, given_, main=np.isin(np.arange(K), main))
     assert not swallowed["fraction"].any() and not swallowed["full"].any()
     truth = ask(adapter, given_, main=np.eye(K)[0])
     assert truth["fraction"].all() and truth["full"].all()

@@ -37,13 +37,13 @@ def loud_worlds(draw):
     """Features on their own, always firing: (world, uniforms, normals) with magnitudes of either side of 0."""
     B, F, D = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
     nobody = np.full(F, -1)
-    found = world(nobody, np.ones(F), np.zeros(F), nobody, draw(dyadic((F, D))), draw(dyadic((F,))), draw(dyadic((F,), 0.0)))
-    return found, np.zeros((B, F)), draw(dyadic((B, F)))
+    parts = world(nobody, np.ones(F), np.zeros(F), nobody, draw(dyadic((F, D))), draw(dyadic((F,))), draw(dyadic((F,), 0.0)))
+    return parts, np.zeros((B, F)), draw(dyadic((B, F)))
 
 
-def sample(adapter, found, uniforms, normals=None):
+def sample(adapter, parts, uniforms, normals=None):
     normals = np.zeros(np.shape(uniforms)) if normals is None else normals
-    return adapter("toy_sample", {}, **found, uniforms=uniforms, normals=normals)
+    return adapter("toy_sample", {}, **parts, uniforms=uniforms, normals=normals)
 
 
 def every_draw(F, steps=4):
@@ -52,61 +52,61 @@ def every_draw(F, steps=4):
 
 
 @clause("TOY-1", "TOY-2", "TOY-5")
-@given(found=families())
-def test_over_all_draws_features_fire_together_as_often_as_expected(adapter, found):
+@given(parts=families())
+def test_over_all_draws_features_fire_together_as_often_as_expected(adapter, parts):
     """Rates are multiples of 1/4, so draws that are multiples of 1/4 stand for all others."""
-    on = sample(adapter, found, every_draw(4))["magnitudes"] > 0
-    expected = adapter("toy_cofiring", {}, **{name: found[name] for name in PARTS})
+    on = sample(adapter, parts, every_draw(4))["magnitudes"] > 0
+    expected = adapter("toy_cofiring", {}, **{name: parts[name] for name in PARTS})
     assert_same({"cofiring": on.T @ on.astype(float) / len(on)}, expected, adapter.dtype)
 
 
 @clause("TOY-1")
-@given(found=families(), data=st.data())
-def test_a_higher_rate_of_a_single_silences_nobody_and_nothing_else_changes(adapter, found, data):
-    found = found | {"parent": [-1, 0, 0, -1], "rate": [*found["rate"][:3], 0.5]}
+@given(parts=families(), data=st.data())
+def test_a_higher_rate_of_a_single_silences_nobody_and_nothing_else_changes(adapter, parts, data):
+    parts = parts | {"parent": [-1, 0, 0, -1], "rate": [*parts["rate"][:3], 0.5]}
     uniforms = data.draw(dyadic((4, 4), 0.0, 0.75))
-    with_rate = lambda rate: found | {"rate": [*found["rate"][:3], rate]}
+    with_rate = lambda rate: parts | {"rate": [*parts["rate"][:3], rate]}
     before, after = (sample(adapter, with_rate(rate), uniforms)["magnitudes"] for rate in (0.5, 0.75))
     assert (after >= before).all()
     assert_same({"magnitudes": before[:, :3]}, {"magnitudes": after[:, :3]}, adapter.dtype)
 
 
 @clause("TOY-2")
-@given(found=families(), data=st.data())
-def test_exclusive_siblings_never_meet_and_read_one_draw(adapter, found, data):
-    halves = [min(rate, 0.5) for rate in found["rate"][1:3]], [min(rate, 0.5) for rate in found["rate_alone"][1:3]]
-    found = found | {"group": [-1, 3, 3, -1], "rate": [0.5, *halves[0], 0.5], "rate_alone": [0, *halves[1], 0]}
+@given(parts=families(), data=st.data())
+def test_exclusive_siblings_never_meet_and_read_one_draw(adapter, parts, data):
+    halves = [min(rate, 0.5) for rate in parts["rate"][1:3]], [min(rate, 0.5) for rate in parts["rate_alone"][1:3]]
+    parts = parts | {"group": [-1, 3, 3, -1], "rate": [0.5, *halves[0], 0.5], "rate_alone": [0, *halves[1], 0]}
     uniforms, other = data.draw(dyadic((4, 4), 0.0, 0.75)), data.draw(dyadic((4,), 0.0, 0.75))
-    one = sample(adapter, found, uniforms)["magnitudes"]
+    one = sample(adapter, parts, uniforms)["magnitudes"]
     assert not (one[:, 1] * one[:, 2]).any()
     uniforms[:, 2] = other
-    assert_same({"magnitudes": one}, sample(adapter, found, uniforms), adapter.dtype)
+    assert_same({"magnitudes": one}, sample(adapter, parts, uniforms), adapter.dtype)
 
 
 @clause("TOY-3")
 @given(given_=loud_worlds())
 def test_a_magnitude_less_its_mirror_image_is_what_was_drawn(adapter, given_):
     """max(0, a) - max(0, -a) = a; and a feature of rate 0 has magnitude 0, however loud it would be."""
-    found, uniforms, normals = given_
-    here = sample(adapter, found, uniforms, normals)["magnitudes"]
-    there = sample(adapter, found | {"mean": -found["mean"]}, uniforms, -normals)["magnitudes"]
+    parts, uniforms, normals = given_
+    here = sample(adapter, parts, uniforms, normals)["magnitudes"]
+    there = sample(adapter, parts | {"mean": -parts["mean"]}, uniforms, -normals)["magnitudes"]
     assert (here >= 0).all() and (there >= 0).all()
-    assert_same({"drawn": found["mean"] + found["std"] * normals}, {"drawn": here - there}, adapter.dtype)
-    silent = sample(adapter, found | {"rate": np.zeros(len(found["rate"]))}, uniforms, normals)
+    assert_same({"drawn": parts["mean"] + parts["std"] * normals}, {"drawn": here - there}, adapter.dtype)
+    silent = sample(adapter, parts | {"rate": np.zeros(len(parts["rate"]))}, uniforms, normals)
     assert not silent["magnitudes"].any() and not silent["x"].any()
 
 
 @clause("TOY-4")
 @given(given_=loud_worlds(), data=st.data())
 def test_samples_turn_and_add_up_with_the_directions(adapter, given_, data):
-    found, uniforms, normals = given_
-    F, D = found["directions"].shape
+    parts, uniforms, normals = given_
+    F, D = parts["directions"].shape
     turn, other = data.draw(rotations(D)), data.draw(dyadic((F, D)))
-    one, two, both, turned = (sample(adapter, found | {"directions": directions}, uniforms, normals)["x"] for directions in
-                              (found["directions"], other, found["directions"] + other, found["directions"] @ turn))
+    one, two, both, turned = (sample(adapter, parts | {"directions": directions}, uniforms, normals)["x"] for directions in
+                              (parts["directions"], other, parts["directions"] + other, parts["directions"] @ turn))
     assert_same({"x": one + two}, {"x": both}, adapter.dtype)
     assert_same({"x": one @ turn}, {"x": turned}, adapter.dtype)
-    alone = sample(adapter, found | {"directions": np.eye(F)}, uniforms, normals)
+    alone = sample(adapter, parts | {"directions": np.eye(F)}, uniforms, normals)
     assert_same({"x": alone["magnitudes"]}, alone, adapter.dtype)
 
 
@@ -120,11 +120,11 @@ def draws_in_general_position(draw, D):
 @clause("TOY-6")
 @given(normals=draws_in_general_position(4), rho=st.sampled_from([0.0, 0.25, 0.5, 0.9375]), turn=rotations(4))
 def test_every_two_directions_are_at_cosine_rho_and_turn_with_the_draws(adapter, normals, rho, turn):
-    found = lambda normals: adapter("directions_with_cosine", {"rho": rho}, normals=normals)["directions"]
-    directions, gram = found(normals), np.full((len(normals), len(normals)), rho)
+    draw_directions = lambda normals: adapter("directions_with_cosine", {"rho": rho}, normals=normals)["directions"]
+    directions, gram = draw_directions(normals), np.full((len(normals), len(normals)), rho)
     np.fill_diagonal(gram, 1.0)
     assert_same({"gram": gram}, {"gram": directions @ directions.T}, adapter.dtype)
-    assert_same({"directions": directions @ turn}, {"directions": found(normals @ turn)}, adapter.dtype)
+    assert_same({"directions": directions @ turn}, {"directions": draw_directions(normals @ turn)}, adapter.dtype)
     assert directions[0] @ normals[0] > 0
 
 
@@ -137,10 +137,10 @@ def test_an_impossible_cosine_or_too_many_directions_are_errors(adapter, rho, no
 
 @clause("TOY-7")
 @given(scale=st.sampled_from([0.5, 1.0, 2.0]), turn=rotations(50), std=st.sampled_from([0.0, 0.125]))
-def test_the_threads_world_has_a_quarter_a_twentieth_each_and_no_child_alone(adapter, scale, turn, std):
-    found = adapter("toy_world", {"world": "hierarchy", "std": std}, normals=scale * np.eye(4, 50) @ turn)
-    cofiring = adapter("toy_cofiring", {}, **{name: found[name] for name in PARTS})["cofiring"]
+def test_the_hierarchy_has_a_quarter_a_twentieth_each_and_no_child_alone(adapter, scale, turn, std):
+    parts = adapter("toy_world", {"world": "hierarchy", "std": std}, normals=scale * np.eye(4, 50) @ turn)
+    cofiring = adapter("toy_cofiring", {}, **{name: parts[name] for name in PARTS})["cofiring"]
     frequency = {"frequency": np.diag(cofiring), "child": cofiring[0, 1]}
     assert_same({"frequency": [0.25, 0.05, 0.05, 0.05], "child": cofiring[1, 1]}, frequency, adapter.dtype)
-    assert_same({"gram": np.eye(4)}, {"gram": found["directions"] @ found["directions"].T}, adapter.dtype)
-    assert_same({"mean": np.ones(4), "std": [std, 0, 0, 0]}, found, adapter.dtype)
+    assert_same({"gram": np.eye(4)}, {"gram": parts["directions"] @ parts["directions"].T}, adapter.dtype)
+    assert_same({"mean": np.ones(4), "std": [std, 0, 0, 0]}, parts, adapter.dtype)

@@ -165,10 +165,10 @@ def golden_cases(folder=FIXTURES):
     index = read_index(folder)
     cases = []
     for name, entry in index["files"].items():
-        found = read_cases(folder / name, entry.get("sha256"))        # the generator checks before it hashes
-        if len(found) != entry["cases"]:
-            raise FixtureError(f"{folder / name}: cases: holds {len(found)}, index.json promises {entry['cases']}")
-        cases += found
+        of_file = read_cases(folder / name, entry.get("sha256"))      # the generator checks before it hashes
+        if len(of_file) != entry["cases"]:
+            raise FixtureError(f"{folder / name}: cases: holds {len(of_file)}, index.json promises {entry['cases']}")
+        cases += of_file
     if not cases:
         raise FixtureError(f"{folder / 'index.json'}: files: no golden case at all")
     seen = set()

@@ -30,21 +30,20 @@ class Clause(NamedTuple):
     @property
     def untested(self):
         """Why no test can hold it, or None."""
-        found = re.search(r"\[untested: (.+?)\]", self.sentence)
-        return found.group(1) if found else None
+        reason = re.search(r"\[untested: (.+?)\]", self.sentence)
+        return reason.group(1) if reason else None
 
 
 @cache
 def clauses():
     """{id: Clause}, in the order of areas and numbers. A second definition of an id is an error."""
-    found = {}
+    by_id = {}
     for path in sorted(REFERENCE.rglob("*.py")):
         for clause in _in_file(path):
-            if clause.id in found:
-                raise ValueError(f"{clause.id} is defined twice: {found[clause.id].where} and {clause.where}")
-            found[clause.id] = clause
-    areas = ["ACT", "SAE", "FREQ", "COST", "TRAIN", "TOY", "ABS", "META", "THEORY"]
-    return dict(sorted(found.items(), key=lambda item: (areas.index(item[1].area), int(item[0].split("-")[1]))))
+            if clause.id in by_id:
+                raise ValueError(f"{clause.id} is defined twice: {by_id[clause.id].where} and {clause.where}")
+            by_id[clause.id] = clause
+    return dict(sorted(by_id.items(), key=lambda item: (AREAS.index(item[1].area), int(item[0].split("-")[1]))))
 
 
 def _in_file(path):

@@ -12,11 +12,13 @@ unsupported, unless an example that the adapter does have fails.
 import functools
 import inspect
 from collections import defaultdict
+from pathlib import Path
 
 from sae_spec.spec_tests.core.cases import Failure, write_tensor
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.tally import TALLY
 
+SPEC_TESTS = Path(__file__).resolve().parents[1]
 PROPERTIES = defaultdict(dict)          # clause id -> {(module, name): test}; read by test_the_suite.py
 
 
@@ -78,8 +80,8 @@ def _counted(ids, inner):
 def _story(ids, test, adapter, error):
     known = clauses()
     parts = [f"{id}  {known[id].sentence}\n      {known[id].where}" for id in ids]
-    file = inspect.getsourcefile(inspect.unwrap(test)).rsplit("/", 1)[-1]
-    parts.append(f"  property {test.__name__} (spec_tests/{file})   adapter {adapter.name} {adapter.module.VERSION}   {adapter.dtype}")
+    file = Path(inspect.getsourcefile(inspect.unwrap(test))).resolve().relative_to(SPEC_TESTS.parent).as_posix()
+    parts.append(f"  property {test.__name__} ({file})   adapter {adapter.name} {adapter.module.VERSION}   {adapter.dtype}")
     text = str(error) if isinstance(error, AssertionError) and str(error) else f"{type(error).__name__}: {error}"
     parts += [f"  {line}" for line in text.splitlines()]
     if adapter.calls:

@@ -27,13 +27,14 @@ def report_document(tally, adapters, exitstatus):
 
 
 def environment():
-    found = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
+    """Versions of what the suite ran on."""
+    versions = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
     for package in ("numpy", "scipy", "torch", "hypothesis"):
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             pass
-    return found
+    return versions
 
 
 def print_report(tally, console=None):

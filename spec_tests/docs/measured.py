@@ -1,55 +1,77 @@
-"""README's tables of what was measured, from files that the measuring commands keep: bench, zoo, claims."""
+"""What was measured, as tables, from files that the measuring commands keep: bench, zoo, claims."""
 
 from textwrap import fill
 
 from sae_spec.spec_tests.core.cases import read_json
 from sae_spec.spec_tests.core.clauses import REFERENCE
+from sae_spec.spec_tests.docs.markdown import cell, table
 
 BENCH = REFERENCE.parent / "torch_impl" / "program" / "bench" / "measured.json"
-KEPT = REFERENCE.parent / "spec_tests" / "claims" / "measured"
-
-
-def cell(text):
-    return text.replace("|", "\\|")
+MEASURED = REFERENCE.parent / "spec_tests" / "claims" / "measured"
+VERDICTS = {True: "**holds**", False: "does not hold"}
 
 
 def claims():
-    """What `make claims` found, from the file that `--record` wrote."""
-    found = read_json(KEPT / "claims.json")
-    rows = [f"| {name} | {cell(claim['sentence'])} | {'**holds**' if claim['holds'] else 'does not hold'} | {cell(claim['rule'])} |"
-            for name, claim in found["claims"].items()]
-    return "\n".join([f"With {found['seeds']} seeds each:", "", "| claim | it says | found | held against |",
-                      "|---|---|---|---|", *rows])
+    """What `make claims` found, in short."""
+    measured = read_json(MEASURED / "claims.json")["claims"].values()
+    return table(["claim", "found"], [[cell(claim["sentence"]), VERDICTS[claim["holds"]]] for claim in measured])
+
+
+def claims_in_full():
+    """The same, with what each claim was held against."""
+    measured = read_json(MEASURED / "claims.json")
+    rows = [[name, cell(claim["sentence"]), VERDICTS[claim["holds"]], cell(claim["rule"])]
+            for name, claim in measured["claims"].items()]
+    return f"With {measured['seeds']} seeds each:\n\n" + table(["claim", "it says", "found", "held against"], rows)
 
 
 def zoo():
-    """What `make zoo` found, from the file that `--record` wrote."""
-    found = read_json(KEPT / "zoo.json")
-    quality = lambda line: " | ".join("–" if line[name] is None else f"{line[name]:.3f}" for name in ("precision", "recall", "AUROC"))
-    look_alikes = lambda line: f"{line['look-alikes taken for absorption']:.1%}" if len(line) > 8 else ""
-    lines = {"detector": found["detector"], "unclear pairs counted as not absorbed": found["unclear as not"],
-             "the nine kinds of world that the targets name": found["named worlds"],
-             "four kinds that nothing was fixed on": found["unseen worlds"], "trained SAEs only": found["trained only"],
-             **{f"of these, {how}": line for how, line in found["by architecture"].items() if how not in ("closed form", "tied")},
-             **{f"weights alone: {name}": line for name, line in found["weights alone"].items()}}
-    rows = [f"| {name} | {line['true positives'] + line['false negatives']} | {quality(line)} | {look_alikes(line)} |"
-            for name, line in lines.items()]
-    head = (f"{found['SAEs trained']} trained SAEs and {found['SAEs written down']} written down, {found['pairs']} pairs of latents, "
-            f"one threshold ({found['threshold']}); largest score of a tied SAE: {found['largest score of a tied SAE']:g}.")
-    return "\n".join([head, "", "| | absorbed pairs | precision | recall | AUROC | look-alikes taken for absorption |",
-                      "|---|---|---|---|---|---|", *rows])
+    """What `make zoo` found: how well the detector tells absorbed pairs."""
+    measured = read_json(MEASURED / "zoo.json")
+    trained = {how: line for how, line in measured["by architecture"].items() if how not in ("closed form", "tied")}
+    lines = {"detector": measured["detector"], "unclear pairs counted as not absorbed": measured["unclear as not"],
+             "the nine kinds of world that the targets name": measured["named worlds"],
+             "four kinds that nothing was fixed on": measured["unseen worlds"], "trained SAEs only": measured["trained only"],
+             **{f"of these, {how}": line for how, line in trained.items()},
+             **{f"weights alone: {name}": line for name, line in measured["weights alone"].items()}}
+    head = (f"{measured['SAEs trained']} trained SAEs and {measured['SAEs written down']} written down, {measured['pairs']} pairs "
+            f"of latents, one threshold ({measured['threshold']}); largest score of a tied SAE: "
+            f"{measured['largest score of a tied SAE']:g}.")
+    columns = ["", "absorbed pairs", "precision", "recall", "AUROC", "look-alikes taken for absorption"]
+    return f"{head}\n\n" + table(columns, [[name, *zoo_cells(line)] for name, line in lines.items()])
+
+
+def zoo_cells(line):
+    """The numbers of one row of the zoo."""
+    qualities = ("–" if line[name] is None else f"{line[name]:.3f}" for name in ("precision", "recall", "AUROC"))
+    look_alikes = f"{line['look-alikes taken for absorption']:.1%}" if len(line) > 8 else ""
+    return [str(line["true positives"] + line["false negatives"]), *qualities, look_alikes]
+
+
+def sessions_on_a_cpu():
+    return [session for session in read_json(BENCH) if session["settings"]["device"] == "cpu"]
+
+
+def speed():
+    """One step at the largest number of latents that was measured, in short: ours in float32, and other libraries."""
+    session = max(sessions_on_a_cpu(), key=lambda session: session["settings"]["M"])
+    subjects = {name: subject for name, subject in session["subjects"].items()
+                if name in ("product", "topk", "batch_topk") or "version" in subject}
+    rows = [[cell(label(name, subject)), times(subject), megabytes(subject)] for name, subject in subjects.items()]
+    s = session["settings"]
+    conditions = f"M = {s['M']}, D = {s['D']}, k = {s['k']}, {s['B']} samples, on a CPU; time in units of the encoder's product."
+    return table(["one training step", "time", "memory"], rows, right=["time", "memory"]) + f"\n\n{conditions}"
 
 
 def bench():
     """What the kept sessions on a CPU found: one step of each subject, a column for each number of latents."""
-    found = [each for each in read_json(BENCH) if each["settings"]["device"] == "cpu"]
-    widths = [f"M = {each['settings']['M']}" for each in found]
+    sessions = sessions_on_a_cpu()
+    widths = [f"M = {session['settings']['M']}" for session in sessions]
     head = ["one step", *(f"time, {width}" for width in widths), *(f"memory, {width}" for width in widths)]
-    columns = [each["subjects"] for each in found]
-    rows = [[cell(label(name, columns[0][name])), *(times(each[name]) for each in columns),
-             *(megabytes(each[name]) for each in columns)] for name in columns[0]]
-    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---", *["--:"] * (len(head) - 1)], *rows)]
-    return "\n".join([*lines, "", conditions(found)])
+    columns = [session["subjects"] for session in sessions]
+    rows = [[cell(label(name, columns[0][name])), *(times(subjects[name]) for subjects in columns),
+             *(megabytes(subjects[name]) for subjects in columns)] for name in columns[0]]
+    return table(head, rows, right=head[1:]) + f"\n\n{conditions(sessions)}"
 
 
 def label(name, subject):
@@ -65,13 +87,13 @@ def megabytes(subject):
     return f"{subject['peak_bytes'] / 2**20:.0f} MB" if subject.get("peak_bytes") is not None else ""
 
 
-def conditions(found):
+def conditions(sessions):
     """The sentence under the table."""
-    s, machine = found[0]["settings"], found[0]["machine"]
-    products = (f"{1e3 * each['subjects']['product']['median']:.0f} ms" for each in found)
-    text = (f"Time: in units of the encoder's product alone, which took {' and '.join(products)} there; median of the ratios within "
-            f"{found[0]['rounds']} rounds in turn. Memory: peak above parameters, gradients and moments, without mapped files (the product: what it "
-            "returns). bf16: with the encoder's product in bfloat16. encode: inference alone, to the latents that are on. "
+    s, machine = sessions[0]["settings"], sessions[0]["machine"]
+    products = (f"{1e3 * session['subjects']['product']['median']:.0f} ms" for session in sessions)
+    text = (f"Time: in units of the encoder's product alone, which took {' and '.join(products)} there; median of the ratios "
+            f"within {sessions[0]['rounds']} rounds in turn. Memory: peak above parameters, gradients and moments, without mapped "
+            "files (the product: what it returns). bf16: with the encoder's product in bfloat16. encode: inference alone, to the latents that are on. "
             f"D = {s['D']}, k = {s['k']}, {s['B']} samples; {machine['device']}, "
             f"{machine['threads']} threads on {machine['cores']} cores, torch {machine['torch']}.")
     return fill(text, 120)

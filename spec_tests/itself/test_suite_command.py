@@ -11,6 +11,8 @@ from sae_spec.spec_tests.core.cases import golden_cases, run_case
 from sae_spec.spec_tests.__main__ import main
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.commands import start
+from sae_spec.spec_tests.core.replay import replay_document
+from sae_spec.spec_tests.operations import OPERATIONS
 
 RELU_ONLY = """
 import numpy as np
@@ -68,6 +70,13 @@ def test_help_is_for_a_newcomer(capsys):
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
     assert all(word in said for word in ("--adapter", "--clause", "--report", "Exit status"))
+
+
+def test_all_operations_are_printed(capsys):
+    assert main(["--operations"]) == 0
+    printed = capsys.readouterr().out
+    assert [line.split()[0] for line in printed.splitlines() if line and line[0] != " "] == list(OPERATIONS)
+    assert "    inputs   acts (B, M), W_dec (M, D), price (M,)\n" in printed
 
 
 def test_without_an_adapter_it_says_so(refused):
@@ -157,6 +166,17 @@ def test_the_offered_commands_reproduce_the_failure(broken):
     for words in (by_case, by_replay):
         again = start(folder, *words)
         assert again.status == 1 and "ACT-5  " in again.out and "acts[" in again.out
+
+
+def test_a_call_that_the_reference_cannot_answer_is_left_out_of_the_replay():
+    from sae_spec.spec_tests.adapters import reference_numpy
+
+    asked = [{"operation": "activation", "config": {"activation": "relu"}, "inputs": {"pre": np.ones((1, 2))}},
+             {"operation": "activation", "config": {"activation": "topk", "k": 3}, "inputs": {"pre": np.ones((1, 2))}},
+             {"operation": "activation", "config": {"activation": "relu"}, "inputs": {}},
+             {"operation": "no such operation", "config": {}, "inputs": {}}]
+    cases = replay_document("test_this", ["ACT-1"], asked, reference_numpy)["cases"]
+    assert ["expected" in case for case in cases] == [True, False] and cases[1]["error"] == "k"
 
 
 def test_the_report_lists_the_failures(broken):

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from sae_spec.reference.sae import autoencoder
 from sae_spec.reference.sae.activations import relu
 from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.reference.sae.selection import topk
@@ -26,17 +25,17 @@ def b_dec_added(right, x, params, *more):
     return right(x, params | {"b_dec": -params["b_dec"]}, *more)
 
 
-@mutant("encode: along the decoder, untied too", clause="SAE-1", target="autoencoder.encoder_weight")
+@mutant("encode: along the decoder, untied too", clause="SAE-1", target="linear.encoder_weight")
 def always_tied(right, params):
     return params["W_dec"]
 
 
-@mutant("tied: encodes along rows of norm 1", clause="SAE-2", target="autoencoder.encoder_weight")
+@mutant("tied: encodes along rows of norm 1", clause="SAE-2", target="linear.encoder_weight")
 def tied_to_directions(right, params):
     return params.get("W_enc", normalize_rows(params["W_dec"]))
 
 
-@mutant("tied: the other way round, encoder rows reversed", clause="SAE-2", target="autoencoder.encoder_weight")
+@mutant("tied: the other way round, encoder rows reversed", clause="SAE-2", target="linear.encoder_weight")
 def tied_backwards(right, params):
     return params.get("W_enc", -params["W_dec"])
 
@@ -76,29 +75,29 @@ def summed_over_first(right, d_acts, pre, theta, bandwidth):
 # ---------------------------------------------------------------- decode
 
 
-@mutant("decode: b_dec left out", clause="SAE-5", target="autoencoder.decode")
+@mutant("decode: b_dec left out", clause="SAE-5", target="linear.decode")
 def bare_decode(right, acts, params, prefixes=None):
     return right(acts, {"W_dec": params["W_dec"], "b_dec": 0 * params["b_dec"]}, prefixes)
 
 
-@mutant("decode: through rows of norm 1", clause="SAE-5", target="autoencoder.decode", seen_in="overcomplete 0.3.0")
+@mutant("decode: through rows of norm 1", clause="SAE-5", target="linear.decode", seen_in="overcomplete 0.3.0")
 def unit_decode(right, acts, params, prefixes=None):
     return right(acts, {"W_dec": normalize_rows(params["W_dec"]), "b_dec": params["b_dec"]}, prefixes)
 
 
-@mutant("decode: negative activations are dropped", clause="SAE-5", target="autoencoder.decode")
+@mutant("decode: negative activations are dropped", clause="SAE-5", target="linear.decode")
 def positive_decode(right, acts, *more):
     return right(relu(acts), *more)
 
 
-@mutant("matryoshka: blocks instead of prefixes", clause="SAE-6", target="autoencoder.decode")
+@mutant("matryoshka: blocks instead of prefixes", clause="SAE-6", target="linear.decode")
 def blocks(right, acts, params, prefixes=None):
     recons = right(acts, params, prefixes)
     shorter = np.concatenate([np.broadcast_to(params["b_dec"], recons[:1].shape), recons[:-1]])
     return recons - shorter + params["b_dec"]
 
 
-@mutant("matryoshka: b_dec in the last prefix only", clause="SAE-6", target="autoencoder.decode")
+@mutant("matryoshka: b_dec in the last prefix only", clause="SAE-6", target="linear.decode")
 def b_dec_last(right, acts, params, prefixes=None):
     recons = right(acts, params, prefixes)
     recons[:-1] -= params["b_dec"]
@@ -107,26 +106,27 @@ def b_dec_last(right, acts, params, prefixes=None):
 
 @mutant("matryoshka: every prefix chooses for itself", clause="SAE-6", target="objective.objective",
         seen_in="SAELens 6.16.2")
-def separate_choices(right, x, params, config, pre, acts, recons, *more):
+def separate_choices(right, batch, params, config, given):
     if config["activation"] == "topk" and "prefixes" in config:
-        each = [topk(pre[..., :m], min(config["k"], m)) @ params["W_dec"][:m] for m in config["prefixes"]]
-        recons = np.stack(each) + params["b_dec"]
-    return right(x, params, config, pre, acts, recons, *more)
+        choices = {m: topk(batch.pre[..., :m], min(config["k"], m)) for m in config["prefixes"]}
+        recons = np.stack([acts @ params["W_dec"][:m] for m, acts in choices.items()]) + params["b_dec"]
+        batch = batch._replace(recons=recons)
+    return right(batch, params, config, given)
 
 
-@mutant("prefixes: M is appended where it is missing", clause="SAE-7", target="autoencoder.decode",
+@mutant("prefixes: M is appended where it is missing", clause="SAE-7", target="linear.decode",
         seen_in="SAELens 6.54.12")
 def completed(right, acts, params, prefixes=None):
     M = len(params["W_dec"])
     return right(acts, params, prefixes + [M] if prefixes and prefixes[-1] < M else prefixes)
 
 
-@mutant("prefixes: sorted first", clause="SAE-7", target="autoencoder.decode")
+@mutant("prefixes: sorted first", clause="SAE-7", target="linear.decode")
 def tidied(right, acts, params, prefixes=None):
     return right(acts, params, sorted(set(prefixes)) if prefixes else None)
 
 
-@mutant("prefixes: an empty one is allowed", clause="SAE-7", target="autoencoder.decode")
+@mutant("prefixes: an empty one is allowed", clause="SAE-7", target="linear.decode")
 def from_zero(right, acts, params, prefixes=None):
     if prefixes and prefixes[0] == 0 and len(prefixes) > 1:
         rest = right(acts, params, prefixes[1:])
@@ -134,7 +134,7 @@ def from_zero(right, acts, params, prefixes=None):
     return right(acts, params, prefixes)
 
 
-@mutant("prefixes: cut off at M", clause="SAE-7", target="autoencoder.decode")
+@mutant("prefixes: cut off at M", clause="SAE-7", target="linear.decode")
 def cut_off(right, acts, params, prefixes=None):
     return right(acts, params, prefixes and [min(m, len(params["W_dec"])) for m in prefixes])
 
@@ -143,23 +143,23 @@ def cut_off(right, acts, params, prefixes=None):
 
 
 @mutant("backward: nothing through pre", clause="SAE-8", target="autoencoder.backward", seen_in="sparsify 1.3.3")
-def pre_dropped(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
-    return right(x, params, config, shared, pre, acts, 0 * d_pre, d_acts, d_recons)
+def pre_dropped(right, d_pre, *more):
+    return right(0 * d_pre, *more)
 
 
 @mutant("backward: nothing through acts", clause="SAE-8", target="autoencoder.backward")
-def acts_dropped(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
-    return right(x, params, config, shared, pre, acts, d_pre, 0 * d_acts, d_recons)
+def acts_dropped(right, d_pre, d_acts, *more):
+    return right(d_pre, 0 * d_acts, *more)
 
 
-@mutant("backward: only the last prefix's reconstruction", clause="SAE-8", target="autoencoder.decode_backward")
+@mutant("backward: only the last prefix's reconstruction", clause="SAE-8", target="linear.decode_backward")
 def last_prefix(right, d_recons, acts, params, prefixes=None):
     last = np.zeros_like(d_recons)
     last[-1] = d_recons[-1]
     return right(last, acts, params, prefixes)
 
 
-@mutant("backward: the decoder tells silent latents nothing", clause="SAE-8", target="autoencoder.decode_backward",
+@mutant("backward: the decoder tells silent latents nothing", clause="SAE-8", target="linear.decode_backward",
         seen_in="Language-Model-SAEs")
 def deaf_to_silent(right, d_recons, acts, params, prefixes=None):
     d_acts, d_W_dec, d_b_dec = right(d_recons, acts, params, prefixes)
@@ -167,8 +167,8 @@ def deaf_to_silent(right, d_recons, acts, params, prefixes=None):
 
 
 @mutant("backward: pre listens only where the latent is on", clause="SAE-8", target="autoencoder.backward")
-def pre_masked(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
-    return right(x, params, config, shared, pre, acts, np.where(acts != 0, d_pre, 0.0), d_acts, d_recons)
+def pre_masked(right, d_pre, d_acts, d_recons, batch, params, config):
+    return right(np.where(batch.acts != 0, d_pre, 0.0), d_acts, d_recons, batch, params, config)
 
 
 @mutant("backward: x gets no gradient", clause="SAE-8", target="autoencoder.backward")
@@ -178,30 +178,30 @@ def x_is_data(right, *arguments):
 
 
 @mutant("tied: the encoder's gradient is lost", clause="SAE-9", target="autoencoder.backward")
-def decoder_path_only(right, x, params, *more):
-    as_untied = right(x, {"W_enc": params["W_dec"]} | params, *more)
+def decoder_path_only(right, d_pre, d_acts, d_recons, batch, params, config):
+    as_untied = right(d_pre, d_acts, d_recons, batch, {"W_enc": params["W_dec"]} | params, config)
     return as_untied if "W_enc" in params else {name: grad for name, grad in as_untied.items() if name != "W_enc"}
 
 
 @mutant("tied: the decoder's gradient is lost", clause="SAE-9", target="autoencoder.backward")
-def encoder_path_only(right, x, params, *more):
-    as_untied = right(x, {"W_enc": params["W_dec"]} | params, *more)
+def encoder_path_only(right, d_pre, d_acts, d_recons, batch, params, config):
+    as_untied = right(d_pre, d_acts, d_recons, batch, {"W_enc": params["W_dec"]} | params, config)
     return as_untied if "W_enc" in params else as_untied | {"W_dec": as_untied["W_enc"]}
 
 
 @mutant("tied: the two gradients are averaged", clause="SAE-9", target="autoencoder.backward")
-def averaged_paths(right, x, params, *more):
-    grads = right(x, params, *more)
+def averaged_paths(right, d_pre, d_acts, d_recons, batch, params, config):
+    grads = right(d_pre, d_acts, d_recons, batch, params, config)
     return grads if "W_enc" in params else grads | {"W_dec": grads["W_dec"] / 2}
 
 
 @mutant("b_dec: the encoder's use has no gradient", clause="SAE-10", target="autoencoder.backward")
-def encoder_forgets_b_dec(right, x, params, config, *more):
-    grads = right(x, params, config, *more)
-    return grads | {"b_dec": more[-1].reshape(-1, params["b_dec"].size).sum(0)}
+def encoder_forgets_b_dec(right, d_pre, d_acts, d_recons, batch, params, config):
+    grads = right(d_pre, d_acts, d_recons, batch, params, config)
+    return grads | {"b_dec": d_recons.reshape(-1, params["b_dec"].size).sum(0)}
 
 
-@mutant("b_dec: the decoder's use has no gradient", clause="SAE-10", target="autoencoder.decode_backward")
+@mutant("b_dec: the decoder's use has no gradient", clause="SAE-10", target="linear.decode_backward")
 def decoder_forgets_b_dec(right, *arguments):
     d_acts, d_W_dec, d_b_dec = right(*arguments)
     return d_acts, d_W_dec, 0 * d_b_dec
@@ -209,9 +209,9 @@ def decoder_forgets_b_dec(right, *arguments):
 
 @mutant("b_dec: left out of the encoder, it still gets the encoder's gradient", clause="SAE-10",
         target="autoencoder.backward")
-def left_out_and_still_there(right, x, params, config, *more):
-    grads = right(x, params, config, *more)
-    return grads | {"b_dec": right(x, params, config | {"subtract_b_dec": True}, *more)["b_dec"]}
+def left_out_and_still_there(right, *arguments):
+    *more, config = arguments
+    return right(*arguments) | {"b_dec": right(*more, config | {"subtract_b_dec": True})["b_dec"]}
 
 
 # ---------------------------------------------------------------- check
@@ -221,23 +221,23 @@ def shapes_only(right, x, params):
     return right(np.zeros(x.shape), {name: np.zeros(np.shape(array)) for name, array in params.items()})
 
 
-@mutant("check: nothing need be finite", clause="SAE-11", target="autoencoder.check")
+@mutant("check: nothing need be finite", clause="SAE-11", target="linear.check")
 def not_checked(right, x, params):
     return shapes_only(right, x, params)
 
 
-@mutant("check: infinity is let through", clause="SAE-11", target="autoencoder.check")
+@mutant("check: infinity is let through", clause="SAE-11", target="linear.check")
 def nan_only(right, x, params):
     tame = lambda array: np.where(np.isinf(array), 0.0, array)
     return right(tame(x), {name: tame(array) for name, array in params.items()})
 
 
-@mutant("check: parameters are trusted", clause="SAE-11", target="autoencoder.check")
+@mutant("check: parameters are trusted", clause="SAE-11", target="linear.check")
 def x_only(right, x, params):
     return right(x, {name: np.zeros(np.shape(array)) for name, array in params.items()})
 
 
-@mutant("check: x is trusted", clause="SAE-11", target="autoencoder.check")
+@mutant("check: x is trusted", clause="SAE-11", target="linear.check")
 def params_only(right, x, params):
     return right(np.zeros(x.shape), params)
 
@@ -248,7 +248,7 @@ def zeroed(right, x, params, *more):
     return right(tame(x), {name: tame(array) for name, array in params.items()}, *more)
 
 
-@mutant("check: the error does not say which array", clause="SAE-11", target="autoencoder.check")
+@mutant("check: the error does not say which array", clause="SAE-11", target="linear.check")
 def anonymous(right, x, params):
     try:
         right(x, params)
@@ -256,7 +256,7 @@ def anonymous(right, x, params):
         raise ValueError("bad input") from None
 
 
-@mutant("check: shapes may broadcast", clause="SAE-12", target="autoencoder.check")
+@mutant("check: shapes may broadcast", clause="SAE-12", target="linear.check")
 def broadcast(right, x, params):
     if not all(np.all(np.isfinite(array)) for array in (x, *params.values())):
         right(x, params)

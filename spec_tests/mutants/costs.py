@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sae_spec.reference.sae import autoencoder, auxiliary, costs
+from sae_spec.reference.sae import autoencoder, auxiliary, costs, linear
 from sae_spec.reference.sae.activations import relu
 from sae_spec.spec_tests.mutants import mutant
 
@@ -85,11 +85,11 @@ def divided_twice(right, x, recons):
 
 @mutant("matryoshka: b_dec alone counts as a prefix", clause="COST-3", target="objective.objective",
         seen_in="matryoshka_sae script")
-def empty_prefix(right, x, params, config, pre, acts, recons, *more):
-    terms = right(x, params, config, pre, acts, recons, *more)
+def empty_prefix(right, batch, params, config, given):
+    terms = right(batch, params, config, given)
     if "prefixes" in config:
-        nothing = costs.reconstruction(x, np.broadcast_to(params["b_dec"], (1, *x.shape)))
-        terms["reconstruction"] = (terms["reconstruction"] + nothing) / (len(recons) + 1)
+        nothing = costs.reconstruction(batch.x, np.broadcast_to(params["b_dec"], (1, *batch.x.shape)))
+        terms["reconstruction"] = (terms["reconstruction"] + nothing) / (len(batch.recons) + 1)
     return total(terms)
 
 
@@ -250,14 +250,14 @@ def l0_gradient_without_price(right, d_cost, pre, theta, price, bandwidth):
 
 @mutant("l0: pre feels it too", clause="COST-8", target="objective.objective_backward",
         seen_in="SAELens 6.54.12 (jumprelu_ste_to_input)")
-def to_the_input(right, x, params, config, shared, pre, acts, recons, price, *more):
-    grads = right(x, params, config, shared, pre, acts, recons, price, *more)
+def to_the_input(right, batch, params, config, given):
+    grads = right(batch, params, config, given)
     factor = config.get("l0_coefficient", 0.0)
     if config["activation"] != "jumprelu" or not factor:
         return grads
-    near = np.abs(pre - np.exp(params["log_threshold"])) < config["bandwidth"] / 2
-    d_pre = factor * price / config["bandwidth"] / costs.batch_size(x) * near
-    return also(grads, autoencoder.backward(x, params, config, shared, pre, acts, d_pre, 0 * acts, 0 * recons))
+    near = np.abs(batch.pre - np.exp(params["log_threshold"])) < config["bandwidth"] / 2
+    d_pre = factor * given.price / config["bandwidth"] / costs.batch_size(batch.x) * near
+    return also(grads, autoencoder.backward(d_pre, 0 * batch.acts, 0 * batch.recons, batch, params, config))
 
 
 # ---------------------------------------------------------------- tie
@@ -375,11 +375,11 @@ def aux_mean(right, residual, *more):
 
 @mutant("aux: b_dec in its reconstruction", clause="COST-12", target="objective.objective",
         seen_in="sparsify 1.3.0, SAELens 6.18.0")
-def aux_with_b_dec(right, x, params, config, pre, acts, recons, price, dead, *more):
-    terms = right(x, params, config, pre, acts, recons, price, dead, *more)
+def aux_with_b_dec(right, batch, params, config, given):
+    terms, dead = right(batch, params, config, given), given.dead
     if "aux" in terms and np.any(dead):
-        residual = x - recons[-1] - params["b_dec"]
-        terms["aux"] = config["aux_coefficient"] * auxiliary.aux(residual, pre, dead, params["W_dec"], config["k_aux"])
+        residual, W_dec = batch.x - batch.recons[-1] - params["b_dec"], params["W_dec"]
+        terms["aux"] = config["aux_coefficient"] * auxiliary.aux(residual, batch.pre, dead, W_dec, config["k_aux"])
     return total(terms)
 
 
@@ -416,31 +416,29 @@ def mean_of_none(right, residual, pre, dead, *more):
 
 @mutant("aux: the residual is not detached", clause="COST-14", target="objective.objective_backward",
         seen_in="BatchTopK script, overcomplete 0.3.0, Language-Model-SAEs")
-def live_residual(right, x, params, config, shared, pre, acts, recons, price, dead, *more):
-    grads = right(x, params, config, shared, pre, acts, recons, price, dead, *more)
-    d_hat = hat_gradient(x, params, config, pre, recons, dead)
+def live_residual(right, batch, params, config, given):
+    grads, d_hat = right(batch, params, config, given), hat_gradient(batch, params, config, given.dead)
     if d_hat is None:
         return grads
-    d_recons = np.zeros_like(recons)
+    d_recons = np.zeros_like(batch.recons)
     d_recons[-1] = d_hat
-    return also(grads, autoencoder.backward(x, params, config, shared, pre, acts, 0 * pre, 0 * acts, d_recons))
+    return also(grads, autoencoder.backward(0 * batch.pre, 0 * batch.acts, d_recons, batch, params, config))
 
 
 @mutant("aux: b_dec learns from it", clause="COST-14", target="objective.objective_backward",
         seen_in="openai/sparse_autoencoder")
-def pre_bias_learns(right, x, params, config, shared, pre, acts, recons, price, dead, *more):
-    grads = right(x, params, config, shared, pre, acts, recons, price, dead, *more)
-    d_hat = hat_gradient(x, params, config, pre, recons, dead)
+def pre_bias_learns(right, batch, params, config, given):
+    grads, d_hat = right(batch, params, config, given), hat_gradient(batch, params, config, given.dead)
     return grads if d_hat is None else also(grads, {"b_dec": d_hat.reshape(-1, d_hat.shape[-1]).sum(0)})
 
 
-def hat_gradient(x, params, config, pre, recons, dead):
+def hat_gradient(batch, params, config, dead):
     """The gradient by the auxiliary reconstruction, which is the residual's too; None where nothing is charged."""
     factor = config.get("aux_coefficient", 0.0)
     if not factor or not np.any(dead):
         return None
-    hat = auxiliary.aux_acts(pre, dead, config["k_aux"]) @ params["W_dec"]
-    return costs.reconstruction_backward(factor, x - recons[-1], hat[np.newaxis])[0]
+    hat = auxiliary.aux_acts(batch.pre, dead, config["k_aux"]) @ params["W_dec"]
+    return costs.reconstruction_backward(factor, batch.x - batch.recons[-1], hat[np.newaxis])[0]
 
 
 @mutant("aux: living latents learn from it", clause="COST-14", target="auxiliary.aux_backward")
@@ -475,13 +473,13 @@ def deaf_decoder(right, *arguments):
 
 @mutant("gate_reconstruction: the decoder is not detached", clause="COST-16", target="objective.objective_backward",
         seen_in="SAELens 6.54.12")
-def live_decoder(right, x, params, config, shared, pre, *more):
-    grads = right(x, params, config, shared, pre, *more)
+def live_decoder(right, batch, params, config, given):
+    grads = right(batch, params, config, given)
     if config["activation"] != "gated":
         return grads
-    open_gate = relu(pre)
-    d_recon = costs.reconstruction_backward(1.0, x, (open_gate @ params["W_dec"] + params["b_dec"])[np.newaxis])
-    _, d_W_dec, d_b_dec = autoencoder.decode_backward(d_recon, open_gate, params)
+    open_gate = relu(batch.pre)
+    d_recon = costs.reconstruction_backward(1.0, batch.x, (open_gate @ params["W_dec"] + params["b_dec"])[np.newaxis])
+    _, d_W_dec, d_b_dec = linear.decode_backward(d_recon, open_gate, params)
     return also(grads, {"W_dec": d_W_dec, "b_dec": d_b_dec})
 
 
@@ -522,9 +520,9 @@ def at_least_zero(right, config, term, warmth=1.0):
 
 
 @mutant("terms: tie and aux warm up too", clause="COST-18", target="objective.objective")
-def all_warm_up(right, x, params, config, pre, acts, recons, price, dead, warmth=1.0):
-    slower = {name: config[name] * warmth for name in ("tie_coefficient", "aux_coefficient") if name in config}
-    return right(x, params, config | slower, pre, acts, recons, price, dead, warmth)
+def all_warm_up(right, batch, params, config, given):
+    slower = {name: config[name] * given.warmth for name in ("tie_coefficient", "aux_coefficient") if name in config}
+    return right(batch, params, config | slower, given)
 
 
 @mutant("coefficient: nothing warms up", clause="COST-18", target="objective.coefficient")
@@ -533,10 +531,10 @@ def nothing_warms_up(right, config, term, warmth=1.0):
 
 
 @mutant("terms: reported before their coefficients", clause="COST-18", target="objective.objective")
-def bare_terms(right, x, params, config, pre, acts, recons, price, dead, warmth=1.0):
-    terms = right(x, params, config, pre, acts, recons, price, dead, warmth)
+def bare_terms(right, batch, params, config, given):
+    terms = right(batch, params, config, given)
     sparsity = ("l1", "l0", "tanh")
-    factor = lambda name: config.get(f"{name}_coefficient", 1.0) * (warmth if name in sparsity else 1.0)
+    factor = lambda name: config.get(f"{name}_coefficient", 1.0) * (given.warmth if name in sparsity else 1.0)
     return {name: value / factor(name) for name, value in terms.items()}
 
 
@@ -548,32 +546,32 @@ for forgotten in ("l1", "tie", "aux"):
 
 
 @mutant("gradient: the total's without tie", clause="COST-18", target="objective.objective_backward")
-def gradient_without_tie(right, x, params, config, *more):
-    return right(x, params, config | {"tie_coefficient": 0.0}, *more)
+def gradient_without_tie(right, batch, params, config, given):
+    return right(batch, params, config | {"tie_coefficient": 0.0}, given)
 
 
 @mutant("gradient: the total's is not warmed up", clause="COST-18", target="objective.objective_backward")
-def gradient_not_warmed(right, *arguments):
-    return right(*arguments[:9])
+def gradient_not_warmed(right, batch, params, config, given):
+    return right(batch, params, config, given._replace(warmth=1.0))
 
 
 @mutant("gated: l1 and tanh fall on acts", clause="COST-19", target="objective.objective")
-def charged_on_acts(right, x, params, config, pre, acts, recons, price, dead, warmth=1.0):
-    terms = right(x, params, config, pre, acts, recons, price, dead, warmth)
+def charged_on_acts(right, batch, params, config, given):
+    terms = right(batch, params, config, given)
     if config["activation"] == "gated":
-        plain = right(x, params, config | {"activation": "relu"}, pre, acts, recons, price, dead, warmth)
+        plain = right(batch, params, config | {"activation": "relu"}, given)
         terms |= {name: plain[name] for name in ("l1", "tanh") if name in terms}
     return total(terms)
 
 
 @mutant("gated: the gradient of l1 and tanh goes through acts", clause="COST-19", target="objective.objective_backward")
-def gradient_through_acts(right, x, params, config, shared, pre, acts, recons, price, dead, warmth=1.0):
-    factor = config.get("l1_coefficient", 0.0) * warmth
+def gradient_through_acts(right, batch, params, config, given):
+    factor = config.get("l1_coefficient", 0.0) * given.warmth
     if config["activation"] != "gated" or not factor:
-        return right(x, params, config, shared, pre, acts, recons, price, dead, warmth)
-    grads = right(x, params, config | {"l1_coefficient": 0.0}, shared, pre, acts, recons, price, dead, warmth)
-    d_acts, d_W_dec = costs.l1_backward(factor, acts, params["W_dec"], price)
-    more = autoencoder.backward(x, params, config, shared, pre, acts, 0 * pre, d_acts, 0 * recons)
+        return right(batch, params, config, given)
+    grads = right(batch, params, config | {"l1_coefficient": 0.0}, given)
+    d_acts, d_W_dec = costs.l1_backward(factor, batch.acts, params["W_dec"], given.price)
+    more = autoencoder.backward(0 * batch.pre, d_acts, 0 * batch.recons, batch, params, config)
     return also(also(grads, more), {"W_dec": d_W_dec})
 
 
@@ -584,21 +582,23 @@ def gate_for_free(right, *arguments):
 
 
 @mutant("gated: gate_reconstruction is charged with aux's coefficient", clause="COST-19", target="objective.objective")
-def gate_with_a_coefficient(right, x, params, config, *more):
-    terms = right(x, params, config, *more)
+def gate_with_a_coefficient(right, batch, params, config, given):
+    terms = right(batch, params, config, given)
     if "gate_reconstruction" in terms:
         terms["gate_reconstruction"] *= config.get("aux_coefficient", 0.03125)
     return total(terms)
 
 
 @mutant("l0: elsewhere than in jumprelu it is ignored", clause="COST-20", target="objective.objective")
-def l0_ignored(right, x, params, config, *more):
-    return right(x, params, config if config["activation"] == "jumprelu" else config | {"l0_coefficient": 0.0}, *more)
+def l0_ignored(right, batch, params, config, given):
+    ignored = {} if config["activation"] == "jumprelu" else {"l0_coefficient": 0.0}
+    return right(batch, params, config | ignored, given)
 
 
 @mutant("l0: elsewhere than in jumprelu the threshold is 0", clause="COST-20", target="objective.objective")
-def l0_at_zero(right, x, params, config, pre, acts, recons, price, dead, warmth=1.0):
+def l0_at_zero(right, batch, params, config, given):
     if config["activation"] == "jumprelu" or not config.get("l0_coefficient"):
-        return right(x, params, config, pre, acts, recons, price, dead, warmth)
-    terms = right(x, params, config | {"l0_coefficient": 0.0}, pre, acts, recons, price, dead, warmth)
-    return total(terms | {"l0": warmth * config["l0_coefficient"] * costs.l0(pre, np.zeros(pre.shape[-1]), price)})
+        return right(batch, params, config, given)
+    terms = right(batch, params, config | {"l0_coefficient": 0.0}, given)
+    cost = costs.l0(batch.pre, np.zeros(batch.pre.shape[-1]), given.price)
+    return total(terms | {"l0": given.warmth * config["l0_coefficient"] * cost})

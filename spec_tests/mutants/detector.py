@@ -7,65 +7,67 @@ from sae_spec.reference.sae.constraints import row_norms
 from sae_spec.spec_tests.mutants import mutant
 
 
+def from_0(stream, projected):
+    """As if the samples with neither parent nor child had no content of the parent's."""
+    return projected._replace(p_in_all=projected.p_in_c + stream.content[:, np.newaxis] - stream.beside_content)
+
+
 @mutant("detector: usual is the mean over all firings without the child", clause="ABS-24", target="evidence.usual")
 def usual_not_in_full(right, stream):
-    """The child's samples stay those in which it speaks in full."""
     without = stream._replace(full=stream.fires, full_acts=stream.acts, full_content=stream.content, both_full=stream.beside,
                               both_full_acts=stream.beside_acts, both_full_content=stream.beside_content)
-    return *right(without)[:2], right(stream)[2]
+    return right(without)
 
 
 @mutant("detector: usual is the mean over all full samples, the child's too", clause="ABS-24", target="evidence.usual")
 def usual_with_child(right, stream):
     """Where the parent never speaks in full beside the child, nothing changes."""
     nothing = np.zeros_like(stream.together)
-    act, content, _ = right(stream._replace(both_full=nothing, both_full_acts=nothing, both_full_content=nothing))
-    return act, content, right(stream)[2]
+    return right(stream._replace(both_full=nothing, both_full_acts=nothing, both_full_content=nothing))
 
 
-@mutant("detector: a whisper is heard", clause="ABS-35", target="evidence.usual")
-def whisper_heard(right, stream):
-    return right(stream._replace(squares=np.zeros_like(stream.squares)))
+@mutant("detector: a whisper is heard", clause="ABS-35", target="evidence.enough")
+def whisper_heard(right, stream, usual_acts):
+    return right(stream._replace(squares=np.zeros_like(stream.squares)), usual_acts)
 
 
-@mutant("detector: one sample is enough", clause="ABS-35", target="evidence.usual")
-def one_is_enough(right, stream):
-    act, content, _ = right(stream)
-    return act, content, np.isfinite(act) & (stream.full > 0)
+@mutant("detector: one sample is enough", clause="ABS-35", target="evidence.enough")
+def one_is_enough(right, stream, usual_acts):
+    return np.isfinite(usual_acts) & (stream.full > 0)
 
 
-@mutant("detector: the background may absorb", clause="ABS-36", target="evidence.usual")
-def background_heard(right, stream):
+@mutant("detector: the background may absorb", clause="ABS-36", target="evidence.enough")
+def background_heard(right, stream, usual_acts):
     """As if there were many more samples, of nothing."""
-    return right(stream._replace(samples=100 * stream.samples + 100))
+    return right(stream._replace(samples=100 * stream.samples + 100), usual_acts)
 
 
-@mutant("detector: background from three fifths on", clause="ABS-36", target="evidence.usual")
-def background_at_the_limit(right, stream):
-    return right(stream._replace(samples=stream.samples - 1))
+@mutant("detector: background from three fifths on", clause="ABS-36", target="evidence.enough")
+def background_at_the_limit(right, stream, usual_acts):
+    return right(stream._replace(samples=stream.samples - 1), usual_acts)
 
 
 @mutant("detector: the child's low firings are its samples too", clause="ABS-25", target="evidence.lacking")
-def low_child(right, stream, usual_act):
+def low_child(right, stream, usual_acts):
     """Those in which it does not speak in full: the parent is then said to be there."""
     n1 = stream.together
-    return np.where(n1 > 0, np.clip(1 - evidence.quotient(stream.beside_acts, n1 * usual_act), 0.0, 1.0), 0.0)
+    return np.where(n1 > 0, np.clip(1 - evidence.quotient(stream.beside_acts, n1 * usual_acts), 0.0, 1.0), 0.0)
 
 
 @mutant("detector: louder than usual makes up for silence", clause="ABS-25", target="evidence.lacking")
-def negative_lack(right, stream, usual_act):
+def negative_lack(right, stream, usual_acts):
     n1 = stream.beside
-    return np.where(n1 > 0, 1 - evidence.quotient(stream.beside_acts, n1 * usual_act), 0.0)
+    return np.where(n1 > 0, 1 - evidence.quotient(stream.beside_acts, n1 * usual_acts), 0.0)
 
 
 @mutant("detector: who speaks low lacks everything", clause="ABS-25", target="evidence.lacking")
-def lacks_all(right, stream, usual_act):
-    return np.sign(right(stream, usual_act))
+def lacks_all(right, stream, usual_acts):
+    return np.sign(right(stream, usual_acts))
 
 
 @mutant("detector: level without a background", clause="ABS-26", target="evidence.levels")
-def no_background(right, stream, in_all, nothing, *rest):
-    return right(stream, in_all, 0 * nothing, *rest)
+def no_background(right, stream, projected, *rest):
+    return right(stream, from_0(stream, projected), *rest)
 
 
 @mutant("detector: level over all of the child's samples alike", clause="ABS-26", target="evidence.levels")
@@ -91,15 +93,15 @@ def only_low(right, stream, W_dec):
     return found._replace(level=found.level_low)
 
 
-@mutant("detector: nothing returns", clause="ABS-39", target="evidence.returning")
+@mutant("detector: nothing returns", clause="ABS-39", target="evidence.returned")
 def nothing_returns(right, *arguments):
     return 0 * right(*arguments)
 
 
-@mutant("detector: returned is measured from 0", clause="ABS-39", target="evidence.returning")
-def returned_from_0(right, stream, unit, in_all):
+@mutant("detector: returned is measured from 0", clause="ABS-39", target="evidence.returned")
+def returned_from_0(right, stream, projected):
     loud = evidence.quotient(stream.full_content, stream.full)
-    return evidence.quotient(evidence.quotient(in_all.T, stream.full[:, np.newaxis]), loud)
+    return evidence.quotient(evidence.quotient(projected.c_in_p, stream.full[:, np.newaxis]), loud)
 
 
 @mutant("detector: as much there the other way round", clause="ABS-30", target="evidence.evidence")
@@ -108,67 +110,61 @@ def any_direction_counts(right, stream, W_dec):
     return found._replace(returned=np.zeros_like(found.returned))
 
 
-@mutant("detector: disturbed without its standard errors", clause="ABS-27", target="evidence.disturbance")
+@mutant("detector: disturbed without its standard errors", clause="ABS-27", target="evidence.disturbed")
 def no_errors(right, stream, lack):
     rate = evidence.quotient(stream.beside, stream.full)
     without = evidence.quotient(stream.fires[:, np.newaxis] - stream.beside, stream.samples - stream.full)
     return np.fmax(evidence.quotient(np.abs(rate - without), without), lack)
 
 
-@mutant("detector: speaking low does not disturb", clause="ABS-27", target="evidence.disturbance")
+@mutant("detector: speaking low does not disturb", clause="ABS-27", target="evidence.disturbed")
 def rates_only(right, stream, lack):
     return right(stream, 0 * lack)
 
 
-@mutant("detector: whatever the child writes is carried", clause="ABS-28", target="evidence.carrying")
-def any_direction(right, stream, unit, in_all, W_dec):
-    left_out = in_all - stream.beside_acts * row_norms(W_dec)[:, np.newaxis]
-    return evidence.quotient(row_norms(W_dec) * stream.full_acts, left_out)
+@mutant("detector: whatever the child writes is carried", clause="ABS-28", target="evidence.carried")
+def any_direction(right, stream, projected):
+    return right(stream, projected._replace(row=projected.norm.T))
 
 
-@mutant("detector: carried of all that is there", clause="ABS-28", target="evidence.carrying")
-def of_content(right, stream, unit, in_all, W_dec):
-    return evidence.quotient((unit @ W_dec.T) * stream.full_acts, in_all)
+@mutant("detector: carried of all that is there", clause="ABS-28", target="evidence.carried")
+def of_content(right, stream, projected):
+    return evidence.quotient(projected.row * stream.full_acts, projected.p_in_c)
 
 
-@mutant("detector: coupling is always asked", clause="ABS-29", target="evidence.coupling")
+@mutant("detector: coupling is always asked", clause="ABS-29", target="evidence.coupled")
 def always_asked(right, *arguments):
-    coupled, followed = right(*arguments)
-    return np.nan_to_num(coupled, nan=1.0), followed
+    return np.nan_to_num(right(*arguments), nan=1.0)
 
 
-@mutant("detector: coupling is never asked", clause="ABS-29", target="evidence.coupling")
+@mutant("detector: coupling is never asked", clause="ABS-29", target="evidence.coupled")
 def never_asked(right, *arguments):
-    coupled, followed = right(*arguments)
-    return np.full_like(coupled, np.nan), followed
+    return np.full_like(right(*arguments), np.nan)
 
 
-@mutant("detector: any coupling is full coupling", clause="ABS-29", target="evidence.coupling")
+@mutant("detector: any coupling is full coupling", clause="ABS-29", target="evidence.coupled")
 def any_coupling(right, *arguments):
-    coupled, followed = right(*arguments)
-    return np.sign(coupled), followed
+    return np.sign(right(*arguments))
 
 
-@mutant("detector: followed is the correlation, not its square", clause="ABS-37", target="evidence.coupling")
+@mutant("detector: followed is the correlation, not its square", clause="ABS-37", target="evidence.followed")
 def correlation(right, *arguments):
-    coupled, followed = right(*arguments)
-    return coupled, np.sqrt(followed)
+    return np.sqrt(right(*arguments))
 
 
-@mutant("detector: all of what is coupled is followed", clause="ABS-37", target="evidence.coupling")
+@mutant("detector: all of what is coupled is followed", clause="ABS-37", target="evidence.followed")
 def all_followed(right, *arguments):
-    coupled, followed = right(*arguments)
-    return coupled, np.where(np.isnan(followed), np.nan, np.clip(coupled, 0, 1))
+    return np.where(np.isnan(right(*arguments)), np.nan, np.clip(evidence.coupled(*arguments), 0, 1))
 
 
-@mutant("detector: steady is the mean by the root of the mean square", clause="ABS-38", target="evidence.steadiness")
+@mutant("detector: steady is the mean by the root of the mean square", clause="ABS-38", target="evidence.steady")
 def by_the_root(right, *arguments):
     return np.sqrt(right(*arguments))
 
 
-@mutant("detector: steady without a background", clause="ABS-38", target="evidence.steadiness")
-def steady_from_0(right, stream, in_all, nothing):
-    return right(stream, in_all, 0 * nothing)
+@mutant("detector: steady without a background", clause="ABS-38", target="evidence.steady")
+def steady_from_0(right, stream, projected):
+    return right(stream, from_0(stream, projected))
 
 
 @mutant("detector: what follows in part is free", clause="ABS-30", target="evidence.evidence")

@@ -163,9 +163,9 @@ def floor_of_one_refused(right, frequency, D, min_frequency):
 def gradient_at_another_price(name, other):
     """The terms are right, their gradient is taken at `other(price, params)`."""
     @mutant(name, clause="FREQ-9", target="objective.objective_backward")
-    def wrong(right, x, params, config, shared, pre, acts, recons, price, dead, warmth=1.0):
-        price = other(price, params["b_dec"].size)
-        return right(x, params, config, shared, pre, acts, recons, price, dead, warmth)
+    def wrong(right, batch, params, config, given):
+        price = other(given.price, params["b_dec"].size)
+        return right(batch, params, config, given._replace(price=price))
 
 
 gradient_at_another_price("priced gradient: the price is forgotten", lambda price, D: np.ones_like(price))
@@ -186,9 +186,9 @@ def one_for_too_long(right, mean, batches, decay, D, min_frequency):
 
 
 OWN_PRICE = '''    params, price = state.params, batch_price(state, config)
-    acts = encode(x, params, config, price)[2]
-    own = running_mean(state.frequency_mean, state.frequency_batches, acts, config["frequency_decay"])
-    price = batch_price(state._replace(frequency_mean=own[0], frequency_batches=own[1]), config)
+    acts = forward(x, params, config, price).acts
+    own = Running(*running_mean(*state.frequency, acts, config["frequency_decay"]))
+    price = batch_price(state._replace(frequency=own), config)
 '''
 edited_mutant("training: a batch takes part in its own price", training.training_step,
               ("    params, price = state.params, batch_price(state, config)\n", OWN_PRICE), clause="FREQ-11")

@@ -139,8 +139,8 @@ def negative_blocked(right, d_acts, acts):
 
 @mutant("selection: gradient reaches the decoder's norms", clause="ACT-20", target="autoencoder.backward",
         seen_in="SAELens 6.54.12, rescale_acts_by_decoder_norm")
-def norm_gets_gradient(right, x, params, config, shared, pre, acts, d_pre, d_acts, d_recons):
-    grads = right(x, params, config, shared, pre, acts, d_pre, d_acts, d_recons)
+def norm_gets_gradient(right, d_pre, d_acts, d_recons, batch, params, config):
+    grads, acts = right(d_pre, d_acts, d_recons, batch, params, config), batch.acts
     M = acts.shape[-1]
     norm = np.maximum(np.linalg.norm(params["W_dec"], axis=1, keepdims=True), 1e-8)
     d_norm = (d_acts * acts).reshape(-1, M).sum(0)[:, None]

@@ -224,9 +224,9 @@ def no_sparsity_warmup(right, step, config):
 
 
 @mutant("sparsity warm-up: of tie and aux too", clause="TRAIN-8", target="objective.objective")
-def all_terms_warm_up(right, x, params, config, pre, acts, recons, price, dead, warmth=1.0):
-    cooled = {name: config.get(name, 0.0) * warmth for name in ("tie_coefficient", "aux_coefficient")}
-    return right(x, params, config | cooled, pre, acts, recons, price, dead, warmth)
+def all_terms_warm_up(right, batch, params, config, given):
+    cooled = {name: config.get(name, 0.0) * given.warmth for name in ("tie_coefficient", "aux_coefficient")}
+    return right(batch, params, config | cooled, given)
 
 
 @mutant("sparsity warm-up: of l1 alone", clause="TRAIN-8", target="objective.coefficient")
@@ -380,19 +380,19 @@ other_step("renormalised before the forward, not after", training.training_step,
 other_step("renormalised before the forward and after", training.training_step,
            (BEGIN, "    state = with_unit_rows(state)\n" + BEGIN), with_unit_rows=with_unit_rows)
 other_step("threshold from the pre-activations", training.training_step,
-           ("batch_threshold(state, acts, ", "batch_threshold(state, pre, "))
+           ("batch_threshold(state, batch.acts, ", "batch_threshold(state, batch.pre, "))
 other_step("threshold from the density in both batch rules", training.batch_threshold,
            ('== "batch_budget_topk"', '!= "topk"'))
 other_step("threshold from the activations in both batch rules", training.batch_threshold, (DENSITY, "acts"))
 other_step("threshold from the decoder after the step", training.training_step,
-           ("batch_threshold(state, ", "batch_threshold(state._replace(params=after), "))
+           ("batch_threshold(state, ", "batch_threshold(state._replace(params=params), "))
 other_step("threshold follows every activation", training.batch_threshold,
-           ("        return state.threshold, state.threshold_seen\n", "        pass\n"))
+           ("        return state.threshold\n", "        pass\n"))
 other_step("frequency of the pre-activations", training.training_step,
-           ("state.frequency_batches, acts,", "state.frequency_batches, pre,"))
-other_step("the counter of the dead starts anew", training.training_step, ("second, tokens,", "second, 0 * tokens,"))
+           ("*state.frequency, batch.acts,", "*state.frequency, batch.pre,"))
+other_step("the counter of the dead starts anew", training.training_step, ("threshold, tokens,", "threshold, 0 * tokens,"))
 other_step("moments forgotten", training.training_step,
-           ("State(after, first, second,", "State(after, state.first_moment, state.second_moment,"))
+           ("State(params, moments,", "State(params, state.moments,"))
 other_step("death judged before the batch", training.training_step,
            (DEATH, DEATH.replace("tokens", "state.tokens_since_fired")), clause="TRAIN-14",
            seen_in="SAELens 6.54.12, sparsify 1.3.3")

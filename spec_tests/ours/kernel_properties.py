@@ -19,13 +19,10 @@ from sae_spec.spec_tests.core.compare import assert_same
 from sae_spec.spec_tests.core.strategies import dyadic
 from sae_spec.torch_impl.program import gpu_check
 from sae_spec.torch_impl.kernels.triton import resources
-from sae_spec.torch_impl.kernels.triton import decode as triton_decode, dots as triton_dots, launch as triton_launch
+from sae_spec.torch_impl.kernels.triton import decode as triton_decode, gathered_dots as triton_dots, launch as triton_launch
 from sae_spec.torch_impl.kernels.triton import select as triton_select, weight_gradient as triton_weight_gradient
-from sae_spec.torch_impl.kernels.decode import decode
-from sae_spec.torch_impl.kernels.dots import gathered_dots
 from sae_spec.torch_impl.kernels.select import select
-from sae_spec.torch_impl.kernels.transpose import transpose
-from sae_spec.torch_impl.kernels.weight_gradient import weight_gradient
+from sae_spec.torch_impl.kernels.sparse_products import decode, gathered_dots, transpose, weight_gradient
 
 DEVICE = os.environ.get("SAE_SPEC_DEVICE", "cpu")
 DTYPES = st.sampled_from([torch.float32, torch.bfloat16, torch.float16, torch.float64])
@@ -122,7 +119,7 @@ def sparse(draw):
     on = draw(dyadic((B, M), 0.0, 1.0, 1.0))
     sample, indices = np.nonzero(on)
     offsets = np.concatenate([[0], np.bincount(sample, minlength=B).cumsum()]) if B else np.zeros(1)
-    return (draw(dyadic((len(indices),), -2.0)), *(tensor(each, torch.int64).contiguous() for each in (indices, offsets)), M)
+    return (draw(dyadic((len(indices),), -2.0)), *(tensor(array, torch.int64).contiguous() for array in (indices, offsets)), M)
 
 
 def check_entries(values, indices, offsets, M, rows, W):

@@ -12,7 +12,7 @@ from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.torch_impl.absorption import pairs
 from sae_spec.torch_impl.absorption import scan
-from sae_spec.torch_impl.absorption.detector import COSINES, weighed
+from sae_spec.torch_impl.absorption.detector import COSINES, score_of
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_evidence_and_score_are_the_references(seed, cuts):
         mine, theirs = getattr(found, name).numpy()[there], getattr(want, name)[at][there]
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9, err_msg=name)
     dense = detector.absorption_score(stream, W_enc, W_dec)
-    mine = weighed(found).numpy()
+    mine = score_of(found).numpy()
     np.testing.assert_allclose(mine[there], dense[at][there], atol=1e-9)
     assert not mine[~there].any()
     assert (dense > detector.THRESHOLD).sum() == (mine > detector.THRESHOLD).sum() > 0     # none is lost
@@ -89,7 +89,7 @@ def test_no_latent_fires():
     W = torch.eye(3, dtype=torch.float64)
     index, counts = scan.candidates(W, 2), scan.no_counts(W, 2)
     scan.count(counts, index, torch.ones(5, 3).double(), torch.zeros(5, 3).double(), W, torch.zeros(3))
-    assert counts.samples == 5 and not weighed(pairs.evidence(counts, index, W)).any()
+    assert counts.samples == 5 and not score_of(pairs.evidence(counts, index, W)).any()
 
 
 def test_the_delta_family_is_found():
@@ -101,6 +101,6 @@ def test_the_delta_family_is_found():
     W, index = torch.tensor(W_dec), scan.candidates(torch.tensor(W_dec), 2)
     counts = scan.no_counts(W, 2)
     scan.count(counts, index, torch.tensor(x), torch.tensor(np.maximum(x @ W_enc.T, 0)), W, torch.zeros(4))
-    scores = weighed(pairs.evidence(counts, index, W))
+    scores = score_of(pairs.evidence(counts, index, W))
     parents, children, slots = pairs.detected(scores, index)
     assert (parents.tolist(), children.tolist()) == ([0], [1]) and abs(scores[1, slots[0]] - 0.75) < 1e-6

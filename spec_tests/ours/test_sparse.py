@@ -8,14 +8,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sae_spec.spec_tests.core.strategies import ACTIVATIONS, saes
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
-from sae_spec.torch_impl.sae import autoencoder, objective, sparse_autoencoder, choice as sparse_choice
+from sae_spec.torch_impl.sae import autoencoder, objective, sparse_autoencoder
+from sae_spec.torch_impl.sae.linear import decode as decode_latents
 from sae_spec.torch_impl.sparse.entries import Entries, Places
-from sae_spec.torch_impl.kernels import chunks, crowded, top_products
-from sae_spec.torch_impl.kernels.decode import decode
-from sae_spec.torch_impl.kernels.dots import gathered_dots
+from sae_spec.torch_impl.kernels import chunks, select as selecting, sparse_products
 from sae_spec.torch_impl.kernels.select import select
-from sae_spec.torch_impl.kernels.transpose import transpose
-from sae_spec.torch_impl.kernels.weight_gradient import weight_gradient
+from sae_spec.torch_impl.kernels.sparse_products import decode, gathered_dots, transpose, weight_gradient
 
 CHOOSING = [name for name in ACTIVATIONS if "topk" in name]
 COSTS = {"l1_coefficient": 0.5, "tanh_coefficient": 0.25, "tanh_scale": 2.0, "tie_coefficient": 0.5,
@@ -25,25 +23,26 @@ COSTS = {"l1_coefficient": 0.5, "tanh_coefficient": 0.25, "tanh_scale": 2.0, "ti
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Chunks of two rows or so, even for the smallest batch."""
-    monkeypatch.setitem(chunks.PIECE, "cpu", 4 * 12)
-    monkeypatch.setattr(chunks, "ROWS", 1)
+    monkeypatch.setitem(chunks.CHUNK_BYTES, "cpu", 4 * 12)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 1)
 
 
 def both_ways(config, inputs, cotangents=None, dead=None):
     """(dense, sparse): {name: tensor} of outputs and of the gradients of all inputs."""
-    found = []
-    for path in (autoencoder, sparse_autoencoder):
+    results = []
+    for road in (autoencoder, sparse_autoencoder):
         leaves = {name: torch.as_tensor(array).double().requires_grad_() for name, array in inputs.items() if name != "price"}
         price = torch.as_tensor(inputs.get("price", torch.ones(len(inputs["W_dec"])))).double()
         params = {name: tensor for name, tensor in leaves.items() if name != "x"}
-        *_, pre, acts = path.encode(leaves["x"], params, config, price)
-        recons = path.decode(acts, params, config.get("prefixes"))
-        terms = objective.objective(leaves["x"], params, config, pre, acts, recons, price, dead)
+        shared, pre, acts = road.encode(leaves["x"], params, config, price)
+        recons = decode_latents(acts, params, config.get("prefixes"))
+        batch = autoencoder.Batch(leaves["x"], shared, pre, acts, recons)
+        terms = objective.objective(batch, params, config, objective.Given(price, dead))
         grads = torch.autograd.grad(terms["total"], list(leaves.values()), allow_unused=True, materialize_grads=True)
         dense = acts.dense() if isinstance(acts, Entries) else acts
         outputs = {"acts": dense, "recons": recons} | {name: torch.as_tensor(term) for name, term in terms.items()}
-        found.append(outputs | {f"d_{name}": grad for name, grad in zip(leaves, grads)})
-    return found
+        results.append(outputs | {f"d_{name}": grad for name, grad in zip(leaves, grads)})
+    return results
 
 
 def assert_close(dense, sparse):
@@ -120,11 +119,11 @@ def test_candidates_hold_the_largest(data, budget, rows):
     """Whatever the chunks and the sample, the candidates are enough: ties included."""
     values = data.draw(st.lists(st.integers(-3, 9), min_size=8 * rows, max_size=8 * rows))
     order = torch.tensor(values, dtype=torch.float64)
-    sample, sparse_choice.SAMPLE = sparse_choice.SAMPLE, 4
+    sample, sparse_autoencoder.SAMPLE = sparse_autoencoder.SAMPLE, 4
     try:
-        found = sparse_choice.candidates(order, budget, None, 0)
+        found = sparse_autoencoder.candidates(order, budget, None, 0)
     finally:
-        sparse_choice.SAMPLE = sample
+        sparse_autoencoder.SAMPLE = sample
     want = order.sort(descending=True, stable=True).indices[:budget]
     assert set(want[order[want] > 0].tolist()) <= set(found.tolist())
     assert torch.equal(found, found.sort().values)
@@ -142,8 +141,8 @@ def sparse_case(B, M, density, seed=0):
 @pytest.mark.parametrize("few", [True, False], ids=["gathered", "as dense"])
 @pytest.mark.parametrize("B, D, M, density", [(1, 1, 1, 1.0), (5, 3, 7, 0.3), (6, 4, 9, 0.0), (17, 33, 65, 0.2), (3, 8, 5, 1.0)])
 def test_products_are_the_dense_ones(monkeypatch, small_chunks, B, D, M, density, few):
-    monkeypatch.setattr(crowded, "FEWEST", 10**9 if few else -1)
-    monkeypatch.setattr(crowded, "DENSITY", 10**9)
+    monkeypatch.setattr(sparse_products, "CROWDED_ENTRIES", 10**9 if few else -1)
+    monkeypatch.setattr(sparse_products, "CROWDED_PLACES", 10**9)
     mask, indices, offsets, g = sparse_case(B, M, density)
     dense = torch.where(mask, torch.randn(B, M, generator=g, dtype=torch.float64), 0)
     rows, W = torch.randn(B, D, generator=g, dtype=torch.float64), torch.randn(M, D, generator=g, dtype=torch.float64)
@@ -192,8 +191,8 @@ class Largest(TorchDispatchMode):
 def test_no_tensor_of_a_step_is_larger_than_a_chunk(monkeypatch, name):
     monkeypatch.setenv("SAE_SPEC_KERNELS", "torch")         # an interpreter's emulation is no measure
     B, D, M = 256, 8, 512
-    monkeypatch.setitem(chunks.PIECE, "cpu", 4 * 16 * M)    # chunks of 16 rows
-    monkeypatch.setattr(chunks, "ROWS", 1)
+    monkeypatch.setitem(chunks.CHUNK_BYTES, "cpu", 4 * 16 * M)    # chunks of 16 rows
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 1)
     trainer = Trainer(SparseAutoencoder(SAEConfig(D=D, M=M, activation=name, k=4)), TrainingConfig(steps=3, batch_size=B, dead_after=B))
     with Largest() as largest:
         trainer.step(torch.randn(B, D, generator=torch.Generator().manual_seed(0)))
@@ -204,7 +203,7 @@ def test_no_tensor_of_a_step_is_larger_than_a_chunk(monkeypatch, name):
 @pytest.mark.parametrize("name", ["topk", "batch_topk"])
 def test_a_large_choice_holds_one_block_of_latents(monkeypatch, name, screened):
     monkeypatch.setenv("SAE_SPEC_KERNELS", "torch")
-    monkeypatch.setattr(top_products, "can_screen", lambda x: screened)
+    monkeypatch.setattr(selecting, "can_screen", lambda x: screened)
     B, D, M = 1024, 8, 8192
     config, inputs = random_case(name, B=B, D=D, M=M)
     with Largest() as largest:
@@ -221,8 +220,8 @@ def test_what_a_step_keeps_for_its_backward_is_small(monkeypatch, name):
     params = {key: tensor.requires_grad_() for key, tensor in inputs.items() if key != "x"}
     saved = []
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor.numel()) or tensor, lambda tensor: tensor):
-        pre, acts = sparse_autoencoder.encode(inputs["x"], params, config)
-        sparse_autoencoder.decode(acts, params)
+        *_, acts = sparse_autoencoder.encode(inputs["x"], params, config)
+        decode_latents(acts, params)
     assert saved and max(saved) < B * M / 4
 
 
@@ -257,7 +256,7 @@ def test_the_same_seed_gives_the_same_bits(name):
 
 def test_a_rule_that_does_not_choose_goes_by_how_many_are_on(monkeypatch):
     monkeypatch.setenv("SAE_SPEC_KERNELS", "")
-    relu, few, many = {"activation": "relu"}, sparse_autoencoder.FEW / 2, sparse_autoencoder.FEW * 2
+    relu, few, many = {"activation": "relu"}, sparse_autoencoder.SPARSE_BELOW / 2, sparse_autoencoder.SPARSE_BELOW * 2
     assert sparse_autoencoder.is_sparse(relu, lambda: few) and not sparse_autoencoder.is_sparse(relu, lambda: many)
     assert not sparse_autoencoder.is_sparse(relu, lambda: None)
     assert sparse_autoencoder.is_sparse({"activation": "topk"}, None)

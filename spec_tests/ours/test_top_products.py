@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sae_spec.spec_tests.core.strategies import dyadic
-from sae_spec.torch_impl.kernels import screen, shortlist, top_products as module
+from sae_spec.torch_impl.kernels import screen, select as module, shortlist
 from sae_spec.torch_impl.kernels.screen import Exact, Screened
-from sae_spec.torch_impl.kernels.top_products import batch_top_products, rowwise, top_products
+from sae_spec.torch_impl.kernels.select import batch_top_products, rowwise, top_products
 
 
 @pytest.fixture(autouse=True)
@@ -21,14 +21,14 @@ def torch_path(monkeypatch):
 @pytest.fixture(params=[Exact, Screened], ids=["exact", "screened"])
 def small_blocks(monkeypatch, request):
     """Blocks of 16 latents for each of the k, for every problem that has two; three rows at a time."""
-    for name, value in {"ROWS": 1, "FEW": 1, "BLOCKS": 2, "ENTRIES": 3 * 16}.items():
+    for name, value in {"FEWEST_ROWS": 1, "LATENTS_PER_K": 1, "FEWEST_BLOCKS": 2, "BLOCK_ENTRIES": 3 * 16}.items():
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(request.param, "width", 16)
     monkeypatch.setattr(module, "can_screen", lambda x: request.param is Screened)
 
 
-def dense(found, M):
-    values, indices = found
+def dense(selected, M):
+    values, indices = selected
     return values.new_zeros(len(values), M).scatter_add_(1, indices, values.relu())
 
 
@@ -84,19 +84,19 @@ def test_the_batch_is_one_row(small_blocks, data, B, D, M):
     """The same places, in the same order, as a stable sort of the whole batch; or a refusal."""
     draw = lambda size: torch.as_tensor(data.draw(dyadic(size, -1.0, 1.0, 0.5))).float()
     x, W, b, k = draw((B, D)), draw((M, D)), draw((M,)), data.draw(st.sampled_from([1, 2]))
-    found = batch_top_products(x, W, b, k)
-    if found is None:
+    selected = batch_top_products(x, W, b, k)
+    if selected is None:
         return
     pre = (x @ W.T + b).flatten()
     best = pre.sort(descending=True, stable=True).indices[: k * B]
     best = best[pre[best] > 0].sort().values
-    values, indices, offsets = found
+    values, indices, offsets = selected
     rows = torch.arange(B).repeat_interleave(offsets.diff())
     assert torch.equal(rows * M + indices, best) and torch.equal(values, pre[best])
 
 
 @pytest.mark.parametrize("name", ["random", "outlier dimensions", "zero rows", "negative", "few are positive", "one rising row"])
-def test_the_kept_of_a_batch_are_the_largest(small_blocks, name):
+def test_what_a_batch_keeps_is_the_largest(small_blocks, name):
     x, W, b = random_problem(name)
     x = x[3:6]
     values, indices, offsets = batch_top_products(x, W, b, 2)
@@ -109,7 +109,7 @@ def test_the_kept_of_a_batch_are_the_largest(small_blocks, name):
 
 @pytest.mark.parametrize("k", [1, 5, 200])
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_the_kept_are_the_largest(small_blocks, name, k):
+def test_what_is_chosen_is_the_largest(small_blocks, name, k):
     """Where sums are rounded: what is kept has its own value, and nothing left out is larger than rounding explains."""
     x, W, b = random_problem(name)
     values, indices = top_products(x, W, b, k)
@@ -117,25 +117,25 @@ def test_the_kept_are_the_largest(small_blocks, name, k):
     error = 1e-6 * (x.double().norm(dim=1, keepdim=True) * W.double().norm(dim=1) + b.double().abs()) + 1e-44
     times = torch.zeros(exact.shape).scatter_add(1, indices, (values > 0).float())
     assert times.max() <= 1, "a place is named twice"
-    kept = times > 0
+    chosen = times > 0
     assert (values.relu() - exact.gather(1, indices).relu()).abs().le(error.gather(1, indices)).logical_or(values <= 0).all()
-    least = torch.where(kept, exact + error, torch.inf).amin(1, keepdim=True)
-    least = torch.where(kept.sum(1, keepdim=True) < k, 0, least)
-    assert (kept | (exact - error <= least)).all()
+    least = torch.where(chosen, exact + error, torch.inf).amin(1, keepdim=True)
+    least = torch.where(chosen.sum(1, keepdim=True) < k, 0, least)
+    assert (chosen | (exact - error <= least)).all()
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_bound_is_one(name):
     x, W, b = random_problem(name)
-    source, block = Screened(x, W, b), slice(16, 80)
+    bounds, block = Screened(x, W, b), slice(16, 80)
     upper = torch.empty(len(x), 64, dtype=torch.bfloat16)
-    if not source.fill(block, upper):
+    if not bounds.fill(block, upper):
         assert name == "huge"
         return
     exact = x.double() @ W[block].double().T + b[block].double()
     latents = torch.arange(16, 80).expand(len(x), 64)
     assert (upper.double() * (1 + 2.0**-7) >= exact)[upper > 0].all() and (exact <= 0)[upper <= 0].all()
-    assert (source.lower(upper, torch.arange(len(x)).unsqueeze(1), latents).double() <= exact)[upper > 0].all()
+    assert (bounds.lower(upper, torch.arange(len(x)).unsqueeze(1), latents).double() <= exact)[upper > 0].all()
 
 
 @pytest.mark.parametrize("where", range(3))
@@ -153,11 +153,11 @@ def test_autocast_is_that_of_the_product(small_blocks, monkeypatch):
     x, W, b = random_problem("random")
     with torch.autocast("cpu", torch.bfloat16):
         assert not screen.can_screen(x)
-        found, want = top_products(x, W, b, 2), rowwise(x, W, b, 2)
-    torch.testing.assert_close(dense(found, 200), dense(want, 200), rtol=0, atol=0)
+        got, want = top_products(x, W, b, 2), rowwise(x, W, b, 2)
+    torch.testing.assert_close(dense(got, 200), dense(want, 200), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
-def test_bits_keep_the_order(dtype):
+def test_integers_keep_the_order(dtype):
     numbers = torch.tensor([-torch.inf, -2.0, 0.0, 1e-38, 0.5, 1.0, 3e38, torch.inf]).to(dtype)
-    assert (shortlist.bits(numbers)[2:].diff() > 0).all() and (shortlist.bits(numbers)[:2] < 0).all()
+    assert (shortlist.as_integers(numbers)[2:].diff() > 0).all() and (shortlist.as_integers(numbers)[:2] < 0).all()

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from sae_spec.reference.sae import training as reference
 from sae_spec.spec_tests.core.compare import compare
+from sae_spec.spec_tests.operations.training import counters
 from sae_spec.torch_impl import Activations, SAEConfig, SparseAutoencoder, Trainer, TrainingConfig, TrainingDiverged
 from sae_spec.torch_impl import config_mapping, load_sae
 
@@ -68,12 +69,10 @@ def reference_start(rng, config):
 def trainer_at(state, config, training):
     """A Trainer that stands where the reference stands."""
     sae = SparseAutoencoder(config, dtype=torch.float64)
-    estimates = {name: getattr(state, name) for name in
-                 ("tokens_since_fired", "frequency_mean", "frequency_batches", "threshold", "threshold_seen")}
-    tensors = {name: torch.as_tensor(value) for name, value in {**state.params, **estimates}.items()}
+    tensors = {name: torch.as_tensor(value) for name, value in {**state.params, **counters(state)}.items()}
     sae.load_state_dict({**tensors, "price": torch.ones(M)})
-    moments = {kind: {name: torch.tensor(value) for name, value in getattr(state, kind).items()}
-               for kind in ("first_moment", "second_moment")}
+    moments = {f"{kind}_moment": {name: torch.tensor(value) for name, value in by_name.items()}
+               for kind, by_name in state.moments._asdict().items()}
     return Trainer(sae, training, moments, state.steps_done)
 
 
@@ -101,10 +100,10 @@ def test_every_step_is_the_references(activation, tied, prefixes, clip):
             agree(terms[name], want[name], name)
         for name, param in trainer.sae.named_parameters():
             agree(param, state.params[name], name)
-            agree(trainer.moments()["first_moment"][name], state.first_moment[name], f"first moment of {name}")
-            agree(trainer.moments()["second_moment"][name], state.second_moment[name], f"second moment of {name}")
-        for name in ("tokens_since_fired", "frequency_mean", "frequency_batches", "threshold", "threshold_seen"):
-            agree(getattr(trainer.sae, name), getattr(state, name), name)
+            agree(trainer.moments()["first_moment"][name], state.moments.first[name], f"first moment of {name}")
+            agree(trainer.moments()["second_moment"][name], state.moments.second[name], f"second moment of {name}")
+        for name, value in counters(state).items():
+            agree(getattr(trainer.sae, name), value, name)
         revived = max(revived, want["aux"])
     assert revived > 0 or activation not in CHOOSING, "no dead latent ever spoke: the auxiliary loss was not tried"
 

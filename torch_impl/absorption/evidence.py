@@ -1,138 +1,182 @@
 """ABS, the evidence about pairs of latents: what the detector judges by.
 
-One set of questions for all pairs, (M, M) float64, indexed [p, c], and for few: `answers` takes whatever shapes
-broadcast against each other.
+The same functions serve all pairs, (M, M), and the candidate pairs of `pairs.py`, (M, top). They read a PairSums in place
+of a Stream: the sums over the parents' samples, over the children's and over those of both, in shapes that broadcast
+against each other and so give the shape of the pairs, written (...) below. Everything is float64. A child's samples are
+those in which it speaks in full.
 """
 
-from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
-from .patterns import lengths, unit_rows
+from .stream import Projected, Stream, project
 
 ENOUGH = 20          # samples of c, and of p in full without c, below which nothing is said
 WHISPER = 0.25       # p's usual activation over its mean one, weighted by itself, below which nothing is said
-VARIES = 0.05 ** 2               # relative variance from which `coupled` and `followed` are asked
-# what a Stream sums over a latent's samples, and over those of a pair
-OF_A_LATENT = "fires", "acts", "squares", "content", "full", "full_acts", "full_squares", "full_content"
-OF_A_PAIR = "content_squares", "beside", "beside_acts", "beside_content", "both_full", "both_full_acts", "both_full_content"
+VARIES = 0.05 ** 2               # relative variance above which `coupled` and `followed` are asked
+
+
+class LatentSums(NamedTuple):
+    """What a Stream sums over the samples of single latents."""
+
+    fires: Tensor
+    acts: Tensor
+    squares: Tensor
+    content: Tensor
+    full: Tensor
+    full_acts: Tensor
+    full_squares: Tensor
+    full_content: Tensor
+
+    @classmethod
+    def of(cls, sums: Any, where: Any) -> "LatentSums":
+        """Those of a Stream or of Counts, indexed by `where` to the places of pairs."""
+        return cls(*(getattr(sums, name)[where] for name in cls._fields))
+
+
+class PairSums(NamedTuple):
+    """What the questions are answered from: a Stream's sums, each at the places of pairs."""
+
+    samples: Tensor              # ()
+    parent: LatentSums
+    child: LatentSums
+    content_squares: Tensor
+    beside: Tensor
+    beside_acts: Tensor
+    beside_content: Tensor
+    both_full: Tensor
+    both_full_acts: Tensor
+    both_full_content: Tensor
+
+
+OF_A_PAIR = PairSums._fields[3:]                 # what a Stream sums over the samples of two latents
 
 
 class Evidence(NamedTuple):
     """What the score is made of, one number a pair; NaN where there is nothing to divide by."""
 
-    silent: torch.Tensor
-    low: torch.Tensor
-    level: torch.Tensor
-    level_low: torch.Tensor
-    returned: torch.Tensor
-    disturbed: torch.Tensor
-    carried: torch.Tensor
-    coupled: torch.Tensor
-    followed: torch.Tensor
-    steady: torch.Tensor
-    cosine: torch.Tensor
-    enough: torch.Tensor         # bool
+    silent: Tensor
+    low: Tensor
+    level: Tensor
+    level_low: Tensor
+    returned: Tensor
+    disturbed: Tensor
+    carried: Tensor
+    coupled: Tensor
+    followed: Tensor
+    steady: Tensor
+    cosine: Tensor
+    enough: Tensor               # bool
 
 
-class Geometry(NamedTuple):
-    """Products of p's unit decoder row, one number a pair, and two of c's."""
-
-    anywhere: torch.Tensor       # with the sum of all samples
-    anywhere_c: torch.Tensor     # c's with that
-    back: torch.Tensor           # c's with the sum of p's samples
-    during: torch.Tensor         # with that of c's samples
-    loudly: torch.Tensor         # with that, each sample times c's activation
-    cosine: torch.Tensor         # with c's unit decoder row
-    norm_p: torch.Tensor         # and the lengths of both rows
-    norm_c: torch.Tensor
+def quotient(a: Tensor, b: Tensor) -> Tensor:
+    """a / b; NaN where b is 0."""
+    return (a / b).where(b != 0, torch.nan)
 
 
-def per(value, count):
-    """value / count; NaN where count is 0."""
-    return (value / count).where(count != 0, torch.nan)
+def usual(stream: PairSums) -> tuple[Tensor, Tensor]:
+    """p's mean activation and mean content (...) where it speaks in full and c does not.  Clauses: ABS-24."""
+    alone = stream.parent.full - stream.both_full
+    return (quotient(stream.parent.full_acts - stream.both_full_acts, alone),
+            quotient(stream.parent.full_content - stream.both_full_content, alone))
 
 
-def sums(stream, where):
-    """The sums over single latents' samples, indexed to stand for a pair's parent or child."""
-    return SimpleNamespace(**{name: getattr(stream, name)[where] for name in OF_A_LATENT})
+def lacking(stream: PairSums, usual_acts: Tensor) -> Tensor:
+    """The share (...) of its usual activation that p lacks where it fires in c's samples.  Clauses: ABS-25."""
+    share = quotient(stream.beside_acts, stream.beside * usual_acts)
+    return (1 - share).clamp(0, 1).where(stream.beside > 0, 0)
 
 
-def answers(stream, p, c, geometry):
-    """Evidence for pairs.
+def background(stream: PairSums, projected: Projected) -> Tensor:
+    """p's mean content (...) where p does not fire and c does not speak in full."""
+    p_without_c = stream.parent.content - stream.beside_content
+    count = stream.samples - stream.child.full - stream.parent.fires + stream.beside
+    return quotient(projected.p_in_all - projected.p_in_c - p_without_c, count)
 
-    stream    what has samples and sums over pairs: a Stream or absorption_scan.Counts
-    p, c      `sums` of the parents and of the children
-    geometry  Geometry of the pairs
-    Clauses: ABS-24 to ABS-29, ABS-35 to ABS-39.
+
+def levels(stream: PairSums, projected: Projected, usual_content: Tensor, lack: Tensor) -> tuple[Tensor, Tensor]:
+    """Where p's content in c's samples lies, from 0 at the background to 1 at its usual content; two of (...).
+
+    The first weighs c's samples by what p lacks in them, the second is over those in which p fires. Clauses: ABS-26.
     """
-    alone = p.full - stream.both_full                       # p in full, c not
-    usual_acts = per(p.full_acts - stream.both_full_acts, alone)
-    usual_content = per(p.full_content - stream.both_full_content, alone)
-    n1 = stream.beside
-    lacking = (1 - per(stream.beside_acts, n1 * usual_acts)).clamp(0, 1).where(n1 > 0, 0)
-    enough = (c.full >= ENOUGH) & (alone >= ENOUGH) & (usual_acts * p.acts >= WHISPER * p.squares)
+    zero, present = background(stream, projected), 1 - lack
+    missed = quotient(projected.p_in_c - present * stream.beside_content, stream.child.full - present * stream.beside)
+    fired = quotient(stream.beside_content, stream.beside)
+    return quotient(missed - zero, usual_content - zero), quotient(fired - zero, usual_content - zero)
+
+
+def disturbed(stream: PairSums, lack: Tensor) -> Tensor:
+    """How differently (...) p behaves with c and without it, less what chance explains.  Clauses: ABS-27."""
+    full, others = stream.child.full, stream.samples - stream.child.full
+    beside, without = quotient(stream.beside, full), quotient(stream.parent.fires - stream.beside, others)
+    chance = 3 * quotient(without * (1 - without) * stream.samples, full * others).sqrt()
+    return torch.fmax(quotient(((beside - without).abs() - chance).clamp_min(0), without), lack)
+
+
+def carried(stream: PairSums, projected: Projected) -> Tensor:
+    """The share (...) of what p leaves out in c's samples that c's row writes.  Clauses: ABS-28."""
+    return quotient(projected.row * stream.child.full_acts, projected.p_in_c - stream.beside_acts * projected.norm)
+
+
+def variation(stream: PairSums, projected: Projected) -> tuple[Tensor, Tensor, Tensor]:
+    """Over c's samples, in units of the means: variance of c's activation, of p's content, their covariance; (...) each."""
+    child, content = stream.child, projected.p_in_c
+    return (quotient(child.full_squares * child.full, child.full_acts.square()) - 1,
+            quotient(stream.content_squares * child.full, content.square()) - 1,
+            quotient(projected.p_by_acts * child.full, child.full_acts * content) - 1)
+
+
+def coupled(stream: PairSums, projected: Projected) -> Tensor:
+    """Slope (...) of p's content over c's activation, in units of the means.  Clauses: ABS-29."""
+    acts, _, joint = variation(stream, projected)
+    return (joint / acts).where(acts > VARIES, torch.nan)
+
+
+def enough(stream: PairSums, usual_acts: Tensor) -> Tensor:
+    """Whether (...) bool there is enough to judge by.  Clauses: ABS-35, ABS-36."""
+    p, c = stream.parent, stream.child
+    samples = (c.full >= ENOUGH) & (p.full - stream.both_full >= ENOUGH)
     rare = (5 * p.fires <= 3 * stream.samples) & (5 * c.fires <= 3 * stream.samples)
-    nothing = background(stream, p, c, geometry)
-    left_out = geometry.during - stream.beside_acts * geometry.norm_p
-    level, level_low = levels(stream, c, geometry, nothing, usual_content, lacking)
-    by_activation, by_variance = coupled(stream, c, geometry)
+    return samples & (usual_acts * p.acts >= WHISPER * p.squares) & rare
+
+
+def followed(stream: PairSums, projected: Projected) -> Tensor:
+    """Share (...) of the variance of p's content that c's activation explains.  Clauses: ABS-37."""
+    acts, content, joint = variation(stream, projected)
+    return (joint.square() / (acts * content)).where((acts > VARIES) & (content > VARIES), torch.nan)
+
+
+def steady(stream: PairSums, projected: Projected) -> Tensor:
+    """How even (...) p's content above the background is over c's samples.  Clauses: ABS-38."""
+    zero = background(stream, projected)
+    mean = quotient(projected.p_in_c, stream.child.full) - zero
+    squares = quotient(stream.content_squares, stream.child.full) - zero.square() - 2 * zero * mean
+    return quotient(mean.square(), squares)
+
+
+def returned(stream: PairSums, projected: Projected) -> Tensor:
+    """Where c's content in p's samples lies, from 0 where c is silent to 1 where it is in full; (...).  Clauses: ABS-39."""
+    c = stream.child
+    silent = quotient(projected.c_in_all - c.content, stream.samples - c.fires)
+    return quotient(quotient(projected.c_in_p, stream.parent.full) - silent, quotient(c.full_content, c.full) - silent)
+
+
+def answers(stream: PairSums, projected: Projected) -> Evidence:
+    """Evidence of (...) for pairs, from their sums.  Clauses: ABS-24 to ABS-29, ABS-35 to ABS-39."""
+    usual_acts, usual_content = usual(stream)
+    lack, full = lacking(stream, usual_acts), stream.child.full
+    level, level_low = levels(stream, projected, usual_content, lack)
     return Evidence(
-        silent=per(c.full - n1, c.full), low=per(n1 * lacking, c.full), level=level, level_low=level_low,
-        returned=returned(stream, p, c, geometry), disturbed=disturbed(stream, p, c, lacking),
-        carried=per(geometry.cosine * geometry.norm_c * c.full_acts, left_out), coupled=by_activation, followed=by_variance,
-        steady=steady(stream, c, geometry, nothing), cosine=geometry.cosine, enough=enough & rare)
+        silent=quotient(full - stream.beside, full), low=quotient(stream.beside * lack, full),
+        level=level, level_low=level_low, returned=returned(stream, projected), disturbed=disturbed(stream, lack),
+        carried=carried(stream, projected), coupled=coupled(stream, projected), followed=followed(stream, projected),
+        steady=steady(stream, projected), cosine=projected.cosine, enough=enough(stream, usual_acts))
 
 
-def background(stream, p, c, geometry):
-    """p's mean content where p is silent and c not in full."""
-    p_without_c = p.content - stream.beside_content         # sum over p's samples
-    return per(geometry.anywhere - geometry.during - p_without_c, stream.samples - c.full - p.fires + stream.beside)
-
-
-def levels(stream, c, geometry, nothing, usual_content, lacking):
-    """Where p's content lies between background and usual: where p lacks something, where it fires.  Clauses: ABS-26."""
-    present = 1 - lacking
-    missed = per(geometry.during - present * stream.beside_content, c.full - present * stream.beside)
-    fired = per(stream.beside_content, stream.beside)
-    return [per(content - nothing, usual_content - nothing) for content in (missed, fired)]
-
-
-def returned(stream, p, c, geometry):
-    """Where c's content in p's samples lies between c silent and c in full.  Clauses: ABS-39."""
-    silent = per(geometry.anywhere_c - c.content, stream.samples - c.fires)
-    return per(per(geometry.back, p.full) - silent, per(c.full_content, c.full) - silent)
-
-
-def disturbed(stream, p, c, lacking):
-    """How differently p behaves beside c, less what chance explains.  Clauses: ABS-27."""
-    others = stream.samples - c.full
-    beside, without = per(stream.beside, c.full), per(p.fires - stream.beside, others)
-    chance = 3 * per(without * (1 - without) * stream.samples, c.full * others).sqrt()
-    return torch.fmax(per(((beside - without).abs() - chance).clamp_min(0), without), lacking)
-
-
-def coupled(stream, c, geometry):
-    """How much of p's content rises and falls with c's activation, how much of its variance.  Clauses: ABS-29, ABS-37."""
-    acts, contents = (per(squares * c.full, total.square()) - 1 for squares, total in (
-        (c.full_squares, c.full_acts), (stream.content_squares, geometry.during)))
-    jointly = per(geometry.loudly * c.full, c.full_acts * geometry.during) - 1
-    asked = acts > VARIES
-    return ((jointly / acts).where(asked, torch.nan),
-            (jointly.square() / (acts * contents)).where(asked & (contents > VARIES), torch.nan))
-
-
-def steady(stream, c, geometry, nothing):
-    """How even p's content above the background is over c's samples.  Clauses: ABS-38."""
-    mean = per(geometry.during, c.full) - nothing
-    return per(mean.square(), per(stream.content_squares, c.full) - nothing.square() - 2 * nothing * mean)
-
-
-def evidence(stream, W_dec):
-    """Every question for every pair, from a Stream and W_dec (M, D).  Clauses: as `answers`."""
-    unit, norm = unit_rows(W_dec), lengths(W_dec)
-    anywhere, during = unit @ stream.total, unit @ stream.x_when.T
-    products = Geometry(anywhere=anywhere[:, None], anywhere_c=anywhere, back=during.T, during=during,
-                        loudly=unit @ stream.x_loud.T, cosine=unit @ unit.T, norm_p=norm, norm_c=norm[:, 0])
-    return answers(stream, sums(stream, (slice(None), None)), sums(stream, slice(None)), products)
+def evidence(stream: Stream, W_dec: Tensor) -> Evidence:
+    """Evidence (M, M), indexed [parent, child], from a Stream and W_dec (M, D).  Clauses: as `answers`."""
+    pairs = {name: getattr(stream, name) for name in OF_A_PAIR}
+    parents, children = LatentSums.of(stream, (slice(None), None)), LatentSums.of(stream, slice(None))
+    return answers(PairSums(stream.samples, parents, children, **pairs), project(stream, W_dec))

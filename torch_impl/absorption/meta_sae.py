@@ -1,12 +1,13 @@
-"""META: an SAE of decoder rows, to see which directions are made of others."""
+"""META: an SAE trained on another SAE's decoder rows, to see which of them are sums of directions that they share."""
 
 import torch
+from torch import Tensor
 
 from ..sae.constraints import normalize_rows
 from ..kernels.precision import widen
 
 
-def meta_samples(W_dec, alive):
+def meta_samples(W_dec: Tensor, alive: Tensor) -> Tensor:
     """Rows (n, D) of norm 1: the living latents' of W_dec (M, D), zero rows left out; alive (M,) bool.
 
     Clauses: META-1.
@@ -14,8 +15,12 @@ def meta_samples(W_dec, alive):
     return normalize_rows(W_dec[alive & W_dec.any(-1)])
 
 
-def variance_explained(x, recon):
-    """Share of the variance of x (B, D) that recon (B, D) explains, at least float32.  Clauses: META-2."""
+def variance_explained(x: Tensor, recon: Tensor) -> Tensor:
+    """Share () of the variance of x (B, D) that recon (B, D) explains, at least float32.
+
+    raises  ValueError for samples without variance
+    Clauses: META-2.
+    """
     x, recon = widen(x, recon)
     variance = (x - x.mean(0)).square().sum()
     if not variance > 0:
@@ -23,7 +28,7 @@ def variance_explained(x, recon):
     return 1 - (x - recon).square().sum() / variance
 
 
-def shared_meta_latents(meta_acts):
+def shared_meta_latents(meta_acts: Tensor) -> Tensor:
     """How strongly (M, M) two rows use one meta-latent, from activations (M, K) >= 0; diagonal 0.
 
     Row after row, so that no (M, M, K) array arises. Clauses: META-3, META-4.

@@ -1,69 +1,95 @@
-"""ABS at scale: the detector's questions for candidate pairs, from the counts of absorption_scan.py.
+"""ABS at scale: evidence and scores of candidate pairs, from the counts of `scan.py`.
 
-Everything is (M, top), at the candidates' places [c, slot], p = index[c, slot]; where there is no candidate
-the score is 0. On its candidates the score is that of detector.absorption_score: a test holds them together.
+Everything is (M, top), at the candidates' places [c, slot], p = index[c, slot]; where there is no candidate the score is 0.
+For its candidates the score is that of `detector.absorption_score`: a test holds them together.
 """
 
-from types import SimpleNamespace
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
-from .patterns import lengths
+from ..sae.constraints import row_norms
 from .detector import THRESHOLD
-from .evidence import OF_A_PAIR, Evidence, Geometry, answers, sums
+from .evidence import OF_A_PAIR, Evidence, LatentSums, PairSums, answers
+from .scan import Counts
+from .stream import Projected
 
 CHUNK = 256          # children whose candidates' rows are gathered at once: (CHUNK, top, D) numbers
 
 
 @torch.no_grad()
-def evidence(counts, index, W_dec, advance=None):
-    """Evidence of (M, top) fields.  Clauses: ABS-24 to ABS-29, ABS-35 to ABS-39.
+def evidence(counts: Counts, index: Tensor, W_dec: Tensor, advance: Callable[[int], None] | None = None) -> Evidence:
+    """Evidence of (M, top) fields, indexed [child, slot].
 
-    advance  called with the number of children done
+    counts   of the candidates
+    index    (M, top)  candidate parents, -1 for none
+    W_dec    (M, D)
+    advance  called with the number of children done, after each chunk
+    Clauses: ABS-24 to ABS-29, ABS-35 to ABS-39.
     """
-    norms = lengths(W_dec)[:, 0]
-    anywhere = torch.cat([rows.double() @ counts.total for rows in W_dec.split(16 * CHUNK)])   # times the norms
+    norms = row_norms(W_dec.double())                       # (M,)
+    in_all = torch.cat([rows.double() @ counts.total for rows in W_dec.split(16 * CHUNK)])   # (M,)  times the norms
     parts = []
     for begin in range(0, len(index), CHUNK):
         c = slice(begin, min(begin + CHUNK, len(index)))
-        parts.append(of_children(c, counts, index, W_dec, norms, anywhere))
+        parts.append(_of_children(c, counts, index, W_dec, norms, in_all))
         if advance is not None:
             advance(c.stop - c.start)
-    found = Evidence(*map(torch.cat, zip(*parts)))
-    return found._replace(enough=found.enough & (index >= 0))
+    whole = Evidence(*map(torch.cat, zip(*parts)))
+    return whole._replace(enough=whole.enough & (index >= 0))
 
 
-def of_children(c, counts, index, W_dec, norms, anywhere):
-    """Evidence of some children (a slice), with all of their candidates."""
+def _of_children(c: slice, counts: Counts, index: Tensor, W_dec: Tensor, norms: Tensor, in_all: Tensor) -> Evidence:
+    """Evidence (n, top) of the pairs of n children with all of their candidates."""
     p = index[c].clamp_min(0)                               # (n, top)
-    norm = norms[p].where(norms[p] > 0, 1)
-    own = norms[c].where(norms[c] > 0, 1)
+    p_norm, c_norm = (norms[which].where(norms[which] > 0, 1) for which in (p, c))          # (n, top), (n,)
     rows = W_dec[p].double()                                # (n, top, D)
-    with_row = lambda side: (rows @ side[c].double().unsqueeze(-1)).squeeze(-1) / norm
-    back = torch.linalg.vecdot(counts.x_when[p].double(), W_dec[c, None].double()) / own[:, None]
-    geometry = Geometry(anywhere=anywhere[p] / norm, anywhere_c=(anywhere[c] / own)[:, None], back=back,
-                        during=with_row(counts.x_when), loudly=with_row(counts.x_loud),
-                        cosine=with_row(W_dec) / own[:, None], norm_p=norms[p], norm_c=norms[c, None])
-    pairs = SimpleNamespace(samples=counts.samples, **{name: getattr(counts, name)[c] for name in OF_A_PAIR})
-    return answers(pairs, sums(counts, p), sums(counts, (c, None)), geometry)
+
+    def along_p(vectors: Tensor) -> Tensor:
+        """Components (n, top) of the children's vectors (M, D) along their candidates' decoder rows."""
+        return (rows @ vectors[c].double().unsqueeze(-1)).squeeze(-1) / p_norm
+
+    c_in_p = torch.linalg.vecdot(counts.x_when[p].double(), W_dec[c, None].double()) / c_norm[:, None]
+    cosine = along_p(W_dec) / c_norm[:, None]
+    projected = Projected(p_in_all=in_all[p] / p_norm, c_in_all=(in_all[c] / c_norm)[:, None],
+                          p_in_c=along_p(counts.x_when), c_in_p=c_in_p, p_by_acts=along_p(counts.x_loud),
+                          row=cosine * norms[c, None], norm=norms[p], cosine=cosine)
+    of_both = {name: getattr(counts, name)[c] for name in OF_A_PAIR}
+    sums = PairSums(counts.samples, LatentSums.of(counts, p), LatentSums.of(counts, (c, None)), **of_both)
+    return answers(sums, projected)
 
 
-def detected(scores, index, threshold=THRESHOLD):
-    """Pairs above the threshold, the strongest first: parents, children, slots (n,).  Clauses: ABS-33."""
+def detected(scores: Tensor, index: Tensor, threshold: float = THRESHOLD) -> tuple[Tensor, Tensor, Tensor]:
+    """Pairs above the threshold, the strongest first: parents, children, slots, (n,) each.
+
+    scores, index  (M, top)
+    Clauses: ABS-33.
+    """
     child, slot = (scores > threshold).nonzero(as_tuple=True)
     order = scores[child, slot].argsort(descending=True, stable=True)
     child, slot = child[order], slot[order]
     return index[child, slot], child, slot
 
 
-def coefficients(parents, children, W_dec):
-    """A at detected pairs (n,): the child's row along its parent's, in units of that.  Clauses: ABS-33."""
+def coefficients(parents: Tensor, children: Tensor, W_dec: Tensor) -> Tensor:
+    """A at pairs (n,), float64: the child's row along its parent's, in units of that.
+
+    parents, children  (n,)
+    W_dec              (M, D)
+    Clauses: ABS-33.
+    """
     p, c = W_dec[parents].double(), W_dec[children].double()
     squares = torch.linalg.vecdot(p, p)
     return torch.linalg.vecdot(p, c) / squares.where(squares > 0, 1)
 
 
-def corrected(acts, parents, children, along):
-    """acts (B, M) and what detected children carry, in acts' dtype.  Clauses: ABS-34."""
+def corrected(acts: Tensor, parents: Tensor, children: Tensor, along: Tensor) -> Tensor:
+    """acts (B, M) plus what detected children carry, in acts' dtype.
+
+    parents, children  (n,)
+    along              (n,)  their `coefficients`
+    Clauses: ABS-34.
+    """
     carried = acts[:, children].double() * along            # (B, n)
-    return acts.double().index_add_(1, parents, carried).to(acts.dtype)
+    return acts.double().index_add(1, parents, carried).to(acts.dtype)

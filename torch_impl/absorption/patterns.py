@@ -1,32 +1,27 @@
 """ABS, what weights show: patterns of single latents and of pairs, [parent, child]; float64."""
 
 import torch
+from torch import Tensor
+
+from ..sae.constraints import normalize_rows
 
 
-def lengths(W):
-    """Row norms (M, 1) in float64."""
-    return W.double().norm(dim=-1, keepdim=True)
-
-
-def unit_rows(W):
-    """Rows of W (M, D) at norm 1 in float64; a zero row stays zero."""
-    norm = lengths(W)
-    return W.double() / norm.where(norm > 0, 1)
-
-
-def alignment(W_enc, W_dec):
+def alignment(W_enc: Tensor, W_dec: Tensor) -> Tensor:
     """Cosine (M,) of each latent's encoder and decoder row, both (M, D).  Clauses: ABS-16."""
-    return torch.linalg.vecdot(unit_rows(W_enc), unit_rows(W_dec))
+    return torch.linalg.vecdot(normalize_rows(W_enc.double()), normalize_rows(W_dec.double()))
 
 
-def pattern_gap(W_enc, W_dec):
-    """Cosine of the decoder rows less that of the encoder rows, (M, M), diagonal 0.  Clauses: ABS-17."""
-    cosines = [rows @ rows.T for rows in (unit_rows(W_dec), unit_rows(W_enc))]
-    return (cosines[0] - cosines[1]).fill_diagonal_(0)
+def pattern_gap(W_enc: Tensor, W_dec: Tensor) -> Tensor:
+    """Cosine of the decoder rows less that of the encoder rows, (M, M), diagonal 0; W_enc, W_dec (M, D).
+
+    Clauses: ABS-17.
+    """
+    read, write = normalize_rows(W_enc.double()), normalize_rows(W_dec.double())  # (M, D)
+    return (write @ write.T - read @ read.T).fill_diagonal_(0)
 
 
-def within_data(W_enc, x):
-    """W_enc (M, D) projected on the span of the samples x (B, D), b_dec subtracted.  Clauses: ABS-18.
+def within_data(W_enc: Tensor, x: Tensor) -> Tensor:
+    """W_enc (M, D) projected on the span of the samples x (B, D), b_dec subtracted; in W_enc's dtype.  Clauses: ABS-18.
 
     In float64, or rounding noise would pass for a direction of the data.
     """

@@ -1,11 +1,16 @@
-"""ABS, the corrected read-out: detected children speak for their parents too."""
+"""ABS, the corrected read-out: activations in which parents are on again where they were absorbed."""
+
+from torch import Tensor
 
 from .detector import THRESHOLD
 
 
-def read_out_matrix(score, W_dec, threshold=THRESHOLD):
-    """A (M, M): the child's row along the parent's, in units of the parent's; 0 for undetected pairs.
+def read_out_matrix(score: Tensor, W_dec: Tensor, threshold: float = THRESHOLD) -> Tensor:
+    """A (M, M), float64: the child's row along the parent's, in units of the parent's; 0 for undetected pairs.
 
+    score      (M, M)  from `absorption_score`
+    W_dec      (M, D)
+    threshold  above which a pair counts as detected
     Clauses: ABS-33.
     """
     rows = W_dec.double()
@@ -15,7 +20,7 @@ def read_out_matrix(score, W_dec, threshold=THRESHOLD):
     return along.where(score.double() > threshold, 0)
 
 
-def corrected(acts, A):
-    """acts (B, M) and what detected children carry, in acts' dtype.  Clauses: ABS-34."""
+def corrected(acts: Tensor, A: Tensor) -> Tensor:
+    """acts (B, M) plus what detected children carry, by A (M, M); in acts' dtype.  Clauses: ABS-34."""
     wide = acts.double()
     return (wide + wide @ A.double().T).to(acts.dtype)

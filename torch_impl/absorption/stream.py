@@ -1,71 +1,112 @@
-"""ABS, what can be seen: weight patterns of latents and pairs, and who fires with whom.
+"""ABS, the stream: who fires with whom, and what is in the samples then.
 
-The dense definitions, for as many latents as an (M, M) array has room for; pairs are [parent, child]. Sums
-and cosines are float64: the detector asks small differences of them. Counts are exact.
+For all pairs, [parent, child], of as many latents as an (M, M) array has room for; `scan.py` counts for candidate pairs
+alone. Sums and cosines are float64, because the detector reads small differences of them. Counts are exact.
+A latent's content is a sample's component along its decoder row, (x - b_dec) · W_dec[i] / ||W_dec[i]||.
 """
 
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from .patterns import lengths, unit_rows
+from ..sae.constraints import normalize_rows, row_norms
 
 SPEAKS = 0.01        # below this share of the sample's size an activation is rounding noise
 
 
 class Stream(NamedTuple):
-    """Sums over samples: see `observe`. "content" is a sample's component along a decoder row."""
+    """Sums over samples, float64: see `observe`."""
 
-    samples: torch.Tensor        # ()      how many
-    total: torch.Tensor          # (D,)    x - b_dec
-    fires: torch.Tensor          # (M,)    in how many samples i fires; over those
-    acts: torch.Tensor           # (M,)    its activations
-    squares: torch.Tensor        # (M,)    their squares
-    content: torch.Tensor        # (M,)    its content
-    full: torch.Tensor           # (M,)    in how many samples i speaks in full; over those
-    full_acts: torch.Tensor      # (M,)    its activations
-    full_squares: torch.Tensor   # (M,)    their squares
-    full_content: torch.Tensor   # (M,)    its content
-    x_when: torch.Tensor         # (M, D)  x - b_dec
-    x_loud: torch.Tensor         # (M, D)  x - b_dec times its activation
-    together: torch.Tensor       # (M, M)  in how many samples p and c fire
-    content_squares: torch.Tensor    # (M, M)  squares of p's content, over all samples in which c speaks in full
-    beside: torch.Tensor         # (M, M)  in how many p fires and c speaks in full; over those
-    beside_acts: torch.Tensor        # (M, M)  p's activations
-    beside_content: torch.Tensor     # (M, M)  p's content
-    both_full: torch.Tensor          # (M, M)  in how many p and c speak in full; over those
-    both_full_acts: torch.Tensor     # (M, M)  p's activations
-    both_full_content: torch.Tensor  # (M, M)  p's content
+    samples: Tensor        # ()      how many
+    total: Tensor          # (D,)    x - b_dec
+    fires: Tensor          # (M,)    in how many samples i fires; over those
+    acts: Tensor           # (M,)    its activations
+    squares: Tensor        # (M,)    their squares
+    content: Tensor        # (M,)    its content
+    full: Tensor           # (M,)    in how many samples i speaks in full; over those
+    full_acts: Tensor      # (M,)    its activations
+    full_squares: Tensor   # (M,)    their squares
+    full_content: Tensor   # (M,)    its content
+    x_when: Tensor         # (M, D)  x - b_dec
+    x_loud: Tensor         # (M, D)  x - b_dec times its activation
+    together: Tensor       # (M, M)  in how many samples p and c fire
+    content_squares: Tensor    # (M, M)  squares of p's content, over all samples in which c speaks in full
+    beside: Tensor         # (M, M)  in how many p fires and c speaks in full; over those
+    beside_acts: Tensor        # (M, M)  p's activations
+    beside_content: Tensor     # (M, M)  p's content
+    both_full: Tensor          # (M, M)  in how many p and c speak in full; over those
+    both_full_acts: Tensor     # (M, M)  p's activations
+    both_full_content: Tensor  # (M, M)  p's content
 
 
-def observe(x, acts, W_dec, b_dec):
-    """A Stream from samples x (B, D) and their activations (B, M).  Clauses: ABS-19, ABS-20."""
+class Projected(NamedTuple):
+    """Sums over samples of p's content and of c's, and their decoder rows' products; in shapes that broadcast to pairs.
+
+    p's samples and c's are those in which it speaks in full. Shapes are those of `project`.
+    """
+
+    p_in_all: Tensor             # (M, 1)  p's content, over all samples
+    c_in_all: Tensor             # (M,)    c's content, over all samples
+    p_in_c: Tensor               # (M, M)  p's content, over c's samples
+    c_in_p: Tensor               # (M, M)  c's content, over p's samples
+    p_by_acts: Tensor            # (M, M)  p's content times c's activation, over c's samples
+    row: Tensor                  # (M, M)  c's decoder row along p's unit row
+    norm: Tensor                 # (M, 1)  of p's decoder row
+    cosine: Tensor               # (M, M)  of the decoder rows
+
+
+def observe(x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor) -> Stream:
+    """A Stream from samples x (B, D) and their activations (B, M); W_dec (M, D), b_dec (D,).
+
+    Clauses: ABS-19, ABS-20.
+    """
     acts, centred = acts.double(), x.double() - b_dec.double()
-    written = acts * lengths(W_dec).T                       # (B, M)
-    content = centred @ unit_rows(W_dec).T                  # (B, M)
-    fires = (acts != 0) & (written.abs() >= SPEAKS * lengths(centred))            # (B, M)
+    written = acts * row_norms(W_dec.double())              # (B, M)
+    content = centred @ normalize_rows(W_dec.double()).T    # (B, M)
+    fires = (acts != 0) & (written.abs() >= SPEAKS * row_norms(centred)[:, None])           # (B, M)
     full = fires & (2 * written >= content)                 # (B, M)
     on, in_full = fires.double(), full.double()             # (B, M)
-    parts = torch.ones_like(acts), acts, acts.square(), content
-    singles = [part.where(which, 0).sum(0) for which in (fires, full) for part in parts]
-    pairs = [part.where(which, 0).T @ in_full for which in (fires, full) for part in (parts[0], acts, content)]
-    return Stream(torch.tensor(float(len(x)), dtype=torch.float64, device=x.device), centred.sum(0), *singles,
-                  in_full.T @ centred, (in_full * acts).T @ centred, on.T @ on, content.square().T @ in_full,
-                  *pairs)
+
+    def over(which: Tensor, part: Tensor) -> Tensor:
+        return part.where(which, 0).sum(0)                  # (M,)
+
+    def with_full(which: Tensor, part: Tensor) -> Tensor:
+        return part.where(which, 0).T @ in_full             # (M, M)
+
+    one, squares = torch.ones_like(acts), acts.square()
+    return Stream(
+        samples=torch.tensor(float(len(x)), dtype=torch.float64, device=x.device), total=centred.sum(0),
+        fires=over(fires, one), acts=over(fires, acts), squares=over(fires, squares), content=over(fires, content),
+        full=over(full, one), full_acts=over(full, acts), full_squares=over(full, squares), full_content=over(full, content),
+        x_when=in_full.T @ centred, x_loud=(in_full * acts).T @ centred,
+        together=on.T @ on, content_squares=content.square().T @ in_full,
+        beside=with_full(fires, one), beside_acts=with_full(fires, acts), beside_content=with_full(fires, content),
+        both_full=with_full(full, one), both_full_acts=with_full(full, acts), both_full_content=with_full(full, content))
 
 
-def merge(one, other):
-    """The stream of both; the order does not matter.  Clauses: ABS-21."""
+def merge(one: Stream, other: Stream) -> Stream:
+    """The Stream of the samples of both; the order does not matter.  Clauses: ABS-21."""
     return Stream(*map(torch.add, one, other))
 
 
-def lift(stream):
+def project(stream: Stream, W_dec: Tensor) -> Projected:
+    """A Stream's sums along the decoder rows of W_dec (M, D)."""
+    wide = W_dec.double()
+    unit, norm = normalize_rows(wide), row_norms(wide)      # (M, D), (M,)
+    in_all, in_full = unit @ stream.total, unit @ stream.x_when.T                 # (M,), (M, M)
+    cosine = unit @ unit.T
+    return Projected(p_in_all=in_all[:, None], c_in_all=in_all, p_in_c=in_full, c_in_p=in_full.T,
+                     p_by_acts=unit @ stream.x_loud.T, row=cosine * norm, norm=norm[:, None], cosine=cosine)
+
+
+def lift(stream: Stream) -> Tensor:
     """P(p and c) / (P(p) · P(c)), (M, M); 1 with a latent that never fires.  Clauses: ABS-22."""
     chance = torch.outer(stream.fires, stream.fires)        # (M, M)
     return (stream.together * stream.samples / chance).where(chance > 0, 1)
 
 
-def phi(stream):
+def phi(stream: Stream) -> Tensor:
     """Correlation (M, M) of two latents' firing; 0 with one that fires never or always.  Clauses: ABS-23."""
     n, fires = stream.samples, stream.fires
     variance = fires * (n - fires)                          # (M,)

@@ -1,41 +1,48 @@
 """The dense and the memory-bound steps, each in one place, so that a faster one needs no change elsewhere.
 
+    precision.py         the dtype in which all is computed
+    chunks.py            how much of a large matrix is in memory at once
     product.py           the encoder's dense product
-    select.py            the k largest of each row
-    top_products.py      both at once, a block of latents at a time
-    decode.py            sparse times dense: a sum of weight rows for each sample
-    dots.py              dense times dense at the sparse places only
-    transpose.py         the sparse places ordered by latent instead of by sample
-    weight_gradient.py   sparse transposed times dense: a sum of sample rows for each latent
+    sparse_products.py   the three products with a sparse (B, M) matrix: decode, gathered_dots, weight_gradient
+    select.py            the k largest of each row, of a matrix and of a product that is never whole in memory
+    screen.py            upper bounds of that product's entries, a block of latents at a time
+    shortlist.py         the latents that those bounds leave as candidates
 
-top_products.py chooses by the bounds of screen.py from the candidates of shortlist.py.
 A sparse (B, M) matrix is given as in CSR: `indices` (nnz,) int64 latents, sample after sample, and `offsets`
 (B + 1,) int64: sample b owns indices[offsets[b] : offsets[b + 1]]. A sample may own none, or many.
-Each file holds the path of standard torch operations and gives way to triton/<name>.py where `triton_kernel`
-finds it usable.
+The functions `decode`, `gathered_dots`, `weight_gradient` and `select` are the path of standard torch operations;
+each gives way to the function of its name in triton/ where `triton_kernel` finds that usable.
 """
 
 import os
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+
+import torch
 
 FORCED = "SAE_SPEC_KERNELS"
 """The environment variable that forces a path, for tests: dense, torch or interpreter."""
 
 
-def forced():
-    """What the environment forces: "dense", "torch", "interpreter" or "" (nothing)."""
+def forced() -> str:
+    """What the environment forces: "dense", "torch", "interpreter" or "" (nothing).
+
+    raises  ValueError for any other value
+    """
     name = os.environ.get(FORCED, "")
     if name not in ("", "dense", "torch", "interpreter"):
         raise ValueError(f"{FORCED} must be dense, torch or interpreter, got {name!r}")
     return name
 
 
-def triton_kernel(name, tensor):
-    """The function `name` of triton/<file>.py if it is to be used on this tensor, else None.
+def triton_kernel(name: str, tensor: torch.Tensor) -> Callable | None:
+    """The function `name` of triton/<name>.py if it is to be used on this tensor, else None.
 
-    name  "select", "decode", "gathered_dots", "transpose" or "weight_gradient"
+    name    "select", "decode", "gathered_dots" or "weight_gradient"
+    tensor  any of the operation's, for its device
+    raises  ValueError for a value of SAE_SPEC_KERNELS that is not known
 
     Chosen on CUDA where Triton is installed; forced by SAE_SPEC_KERNELS=interpreter, on the CPU too.
     """
@@ -46,15 +53,12 @@ def triton_kernel(name, tensor):
 
 
 @cache
-def _has_triton():
+def _has_triton() -> bool:
     return find_spec("triton") is not None
 
 
 @cache
-def _load(name):
+def _load(name: str) -> Callable:
     if forced() == "interpreter":
         os.environ["TRITON_INTERPRET"] = "1"                # Triton reads it when it is imported
-    file = {"gathered_dots": "dots"}.get(name, name)
-    if find_spec(f"{__name__}.triton.{file}") is None:
-        return None
-    return getattr(import_module(f".triton.{file}", __name__), name, None)
+    return getattr(import_module(f".triton.{name}", __name__), name)

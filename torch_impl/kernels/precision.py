@@ -5,12 +5,20 @@ A module of its own, because the products, the costs and the counters all need i
 """
 
 from functools import reduce
+from typing import overload
 
 import torch
+from torch import Tensor
 
 
-def widen(*tensors):
-    """The tensors in their common dtype, at least float32: one tensor by itself, several as a list.
+@overload
+def widen(tensor: Tensor, /) -> Tensor: ...
+@overload
+def widen(tensor: Tensor, second: Tensor, /, *others: Tensor) -> list[Tensor]: ...
+
+
+def widen(*tensors: Tensor) -> Tensor | list[Tensor]:
+    """The tensors, of any shapes, in their common dtype, at least float32: one by itself, several as a list.
 
     Autograd rounds the gradient back to each tensor's own dtype, once.
     """

@@ -1,16 +1,17 @@
 """The encoder's dense product: the floor of every exact step, and the only place that computes it."""
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from .chunks import rows_at_once, scratch
 from .precision import widen
-from .chunks import rows_at_once
-from .scratch import scratch
 
 
-def product(x, W):
+def product(x: Tensor, W: Tensor) -> Tensor:
     """x @ W.T, accumulated in at least float32 and not rounded below it.
 
     x (B, D), W (M, D); returns (B, M), at least float32
@@ -21,24 +22,25 @@ def product(x, W):
 
 
 @torch.no_grad()
-def products(x, W, b=None):
-    """x @ W.T + b a chunk of rows at a time: (first row, chunk (rows, M)), as `product` would give it.
+def products(x: Tensor, W: Tensor, b: Tensor | None = None) -> Iterator[tuple[int, Tensor]]:
+    """x @ W.T + b a chunk of rows at a time, as `product` would give it.
 
     x (B, D), W (M, D), b (M,) or None
+    yields the number of the chunk's first row and the chunk (rows, M), at least float32
 
     A chunk is overwritten by the next: fresh memory for each would cost as much as reading it.
     """
-    wide, W, *b = widen(x, W, *([] if b is None else [b]))
+    wide, W, *bias = widen(x, W, *([] if b is None else [b]))
     step, x = rows_at_once(len(x), len(W), x.device), wide
-    if half := torch.is_autocast_enabled(x.device.type):
+    if autocast := torch.is_autocast_enabled(x.device.type):
         x, W = (tensor.to(torch.get_autocast_dtype(x.device.type)) for tensor in (x, W))
-    with scratch(step, len(W), wide) as pre, scratch(step, len(W), x) if half else nullcontext(pre) as rough:
+    with scratch(step, len(W), wide) as pre, scratch(step, len(W), x) if autocast else nullcontext(pre) as multiplied:
         for first in range(0, len(x), step):
             chunk = pre[: len(x) - first]
-            part = rough[: len(chunk)]                      # the chunk itself unless half
+            part = multiplied[: len(chunk)]                 # the chunk itself unless under autocast
             torch.mm(x[first : first + step], W.T, out=part)
-            if b:
-                torch.add(part, b[0], out=chunk)
-            elif half:
+            if bias:
+                torch.add(part, bias[0], out=chunk)
+            elif autocast:
                 chunk.copy_(part)
             yield first, chunk

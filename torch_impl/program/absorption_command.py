@@ -1,10 +1,19 @@
 """The command `sae-spec absorption`: which latents of an SAE are absorbed into which."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+
+from .terminal import choose_device, say
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..training.data import Activations
 
 ABOUT = """Find feature absorption: latents that stay silent where a rarer one writes their direction too.
 
@@ -23,23 +32,24 @@ Report = Annotated[Path, typer.Option(help="Folder for the page and the numbers.
 Truth = Annotated[Optional[Path], typer.Option(help=(
     "A .npy file (N, F) of true or false: which features are in which row; recall is then reported."))]
 Directions = Annotated[Optional[Path], typer.Option(help=(
-    "A .npy file (F, D): the features' directions, or probes for them; they say which latent is whose."))]
+    "A .npy file (F, D): the features' directions, or probes for them; they say which latent stands for which feature."))]
 Tensor = Annotated[Optional[str], typer.Option(help="Which tensor of a .safetensors file.")]
 Samples = Annotated[Optional[int], typer.Option(min=1, help="Read only so many rows (default: all).")]
-Top = Annotated[int, typer.Option(min=1, help="Candidates per latent.")]
-Threshold = Annotated[Optional[float], typer.Option(min=0, max=1, help="Score above which it is absorbed.")]
+Top = Annotated[int, typer.Option(min=1, help="Possible parents to compare each latent with.")]
+Threshold = Annotated[Optional[float], typer.Option(min=0, max=1, help="Score above which a pair is absorbed.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 
 def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"), truth: Truth = None,
                directions: Directions = None, tensor: Tensor = None, samples: Samples = None, top: Top = 32,
-               threshold: Threshold = None, device: Device = "auto"):
-    from ..absorption import pairs as pairs
-    from . import absorption_report
-    from ..training.data import open_activations
-    from ..absorption.detector import weighed
+               threshold: Threshold = None, device: Device = "auto") -> None:
+    """The command."""
+    from ..absorption.detector import THRESHOLD
+    from ..absorption.find import find_absorption
+    from ..absorption.recall import feature_recall
     from ..formats import load_any
-    from .train_command import choose_device, say
+    from ..training.data import open_activations
+    from . import absorption_report
 
     sae, source = load_any(run, choose_device(device)), open_activations(data, tensor)
     if source.D != sae.config.D:
@@ -48,55 +58,52 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
         raise ValueError(f"{report}: is a file, not a folder")
     rows = source.rows[:samples]
     labels = read_truth(truth, directions, source, samples)
-    threshold = pairs.THRESHOLD if threshold is None else threshold
-    index, counts, found = look(sae, rows, top)
-    # [ABS-31] what reads with the row it writes with hides nothing
-    scores = weighed(found) * (0 if sae.config.tied else 1)
-    result = absorption_report.document(run, source, sae, counts, index, scores, found, threshold)
-    if labels is not None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        from .absorption_recall import recalls
-
-        found_pairs = pairs.detected(scores, index, threshold)
-        with Progress(console=Console(stderr=True)) as bar:
-            task = bar.add_task("recall", total=len(rows))
-            result["features"] = recalls(sae, rows, *labels, found_pairs, advance=lambda done: bar.advance(task, done))
-    write(report, result, absorption_report.page(result, sae))
-    worst = max((each["share lost"] for each in result["parents"]), default=None)
-    lost = "" if worst is None else f", {len(result['parents'])} latents lose firings to others, the worst {worst:.0%} of its own"
-    say(f"{len(result['pairs'])} absorbed pairs{lost}: see {report / 'absorption.html'}")
+    threshold = THRESHOLD if threshold is None else threshold
+    with progress_bars() as progress:
+        result = find_absorption(sae, rows, top, threshold, progress=progress)
+        document = result.to_dict(str(run), source.name)
+        if labels is not None:
+            on, probes = labels
+            recalls = feature_recall(sae, rows, on, result, probes, progress=progress)
+            document["features"] = [recall.to_dict() for recall in recalls]
+    write(report, document, absorption_report.page(document, sae))
+    worst = max((parent.share_lost for parent in result.parents), default=None)
+    lost = "" if worst is None else f", {len(result.parents)} latents lose firings to others, the worst {worst:.0%} of its own"
+    say(f"{len(result.pairs)} absorbed pairs{lost}: see {report / 'absorption.html'}")
 
 
-def look(sae, rows, top):
-    """Candidates, counts and evidence, with a progress bar each."""
-    from rich.console import Console
-    from rich.progress import Progress
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A function of stage, what is done and how much there is, that draws one bar for each stage on standard error."""
+    from ..training.progress import progress_bar
 
-    from ..absorption.pairs import evidence
-    from ..absorption.scan import BLOCK, candidates, scan
+    with progress_bar() as bars:
+        tasks = {}
 
-    blocks = -(-sae.config.M // BLOCK)
-    with Progress(console=Console(stderr=True)) as bar:
-        pairs = bar.add_task("candidate pairs", total=blocks * (blocks + 1) // 2)
-        stream = bar.add_task("activations", total=len(rows))
-        asked = bar.add_task("evidence", total=sae.config.M)
-        index = candidates(sae.W_dec, top, products=lambda done: bar.advance(pairs, done))
-        counts = scan(sae, rows, index, advance=lambda done: bar.advance(stream, done))
-        return index, counts, evidence(counts, index, sae.W_dec.detach(), lambda done: bar.advance(asked, done))
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield progress
 
 
-def read_truth(truth, directions, source, samples):
-    """(truth (N, F) bool, directions (F, D) or None) as tensors, checked; None where no truth is given."""
+def read_truth(truth: Path | None, directions: Path | None, source: "Activations",
+               samples: int | None) -> "tuple[torch.Tensor, torch.Tensor | None] | None":
+    """(truth (N, F) bool, directions (F, D) or None), checked; None where no truth is given.
+
+    raises  FileNotFoundError, ValueError that names the file
+    """
+    from ..training.data import open_npy
+
     if truth is None:
         if directions is not None:
             raise ValueError("--directions needs --truth: a direction does not say where its feature is")
         return None
-    labels = read_array(truth)
+    labels = open_npy(truth)
     if labels.ndim != 2 or len(labels) != source.N or labels.shape[1] < 1:
         raise ValueError(f"{truth}: has shape {tuple(labels.shape)}, expected (N = {source.N}, F)")
-    probes = None if directions is None else read_array(directions).float()
+    probes = None if directions is None else open_npy(directions).float()
     if probes is not None and tuple(probes.shape) != (labels.shape[1], source.D):
         wanted = (labels.shape[1], source.D)
         raise ValueError(f"{directions}: has shape {tuple(probes.shape)}, expected {wanted}")
@@ -105,22 +112,10 @@ def read_truth(truth, directions, source, samples):
     return labels[:samples] != 0, probes
 
 
-def read_array(path):
-    import numpy as np
-    import torch
-
-    try:
-        return torch.from_numpy(np.load(path))
-    except FileNotFoundError:
-        raise
-    except (ValueError, TypeError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: not a .npy file of numbers ({error})") from None
-
-
-def write(folder, result, page):
-    from ..training.atomic import replace_file
+def write(folder: Path, document: dict, page: str) -> None:
+    """absorption.json and absorption.html in a folder."""
+    from ..training.atomic import replace_text
 
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
-    for name, content in (("absorption.json", text), ("absorption.html", page)):
-        replace_file(folder / name, lambda path: path.write_text(content, encoding="utf-8"))
+    replace_text(folder / "absorption.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    replace_text(folder / "absorption.html", page)

@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ..sae.autoencoder import encoder_weight
+from ..sae.linear import encoder_weight
 from ..sae.constraints import normalize_rows
 from .page import picture, render
 

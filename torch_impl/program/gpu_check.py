@@ -22,6 +22,7 @@ def main():
     if missing:
         print(f"error: {sys.executable} has no {', '.join(missing)}; nothing is fetched here", file=sys.stderr)
         return 2
+    import sae_spec.spec_tests
     import torch
     import triton
 
@@ -30,7 +31,7 @@ def main():
         return 2
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, triton {triton.__version__}", flush=True)
     env = os.environ | {"SAE_SPEC_DEVICE": "cuda", "SAE_SPEC_KERNELS": "", "TRITON_INTERPRET": "0"}
-    suite = Path(find_spec("sae_spec.spec_tests").submodule_search_locations[0])
+    suite = Path(sae_spec.spec_tests.__file__).parent
     status = [subprocess.run([sys.executable, "-m", *words], env=env).returncode for words in (
         ["pytest", "-q", "-c", os.devnull, f"--rootdir={suite}", "--import-mode=importlib",
          "-p", "no:cacheprovider", suite / "ours" / "kernel_properties.py"],
@@ -46,19 +47,20 @@ def measure(shape, device):
     """{step: (median seconds of the kernel, of the torch path)} at a resources.Shape."""
     import torch
 
-    from ..kernels import FORCED, decode, dots, select, transpose, weight_gradient
-    from ..kernels.triton import decode as triton_decode, dots as triton_dots, select as triton_select, weight_gradient as triton_weight_gradient
+    from ..kernels import FORCED, select, sparse_products
+    from ..kernels.triton import decode, gathered_dots, weight_gradient
+    from ..kernels.triton import select as triton_select
 
     D, M, k, B, dtype = shape
     torch.manual_seed(0)
     pre, x, W = (torch.randn(size, dtype=dtype, device=device) for size in ((B, M), (B, D), (M, D)))
-    values, indices = (each.flatten() for each in triton_select.select(pre, k))
+    values, indices = (selected.flatten() for selected in triton_select.select(pre, k))
     offsets = torch.arange(0, B * k + 1, k, device=device)
-    by_latent = transpose.transpose(indices, offsets, M)
+    by_latent = sparse_products.transpose(indices, offsets, M)
     steps = {"select": (triton_select, select, (pre, k)),
-             "decode": (triton_decode, decode, (values, indices, offsets, W)),
-             "gathered_dots": (triton_dots, dots, (x, indices, offsets, W)),
-             "weight_gradient": (triton_weight_gradient, weight_gradient, (values, x, by_latent))}
+             "decode": (decode, sparse_products, (values, indices, offsets, W)),
+             "gathered_dots": (gathered_dots, sparse_products, (x, indices, offsets, W)),
+             "weight_gradient": (weight_gradient, sparse_products, (values, x, by_latent))}
     before = os.environ.get(FORCED)
     os.environ[FORCED] = "torch"                            # the plain names take the torch path
     try:

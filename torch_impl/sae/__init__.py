@@ -1,4 +1,4 @@
-"""What an SAE is and what it costs, on tensors: the functions of the specification, and the choice of latents a chunk at a time.
+"""What an SAE is and what it costs, on tensors: the functions of the specification, dense and sparse.
 
 This file names the activations by kind and imports nothing, so that a configuration can be checked without torch.
 """

@@ -1,11 +1,15 @@
 """ACT: relu, jumprelu and the step, one pre-activation at a time."""
 
+# torch declares backward(ctx, *grad_outputs); here it names the gradient that it takes.
+# pyright: reportIncompatibleMethodOverride=false
+
 import torch
+from torch import Tensor
 
 from ..kernels.precision import widen
 
 
-def refuse(wrong, message):
+def refuse(wrong: Tensor | bool, message: str) -> None:
     """Raise ValueError(message) if any element of `wrong`, a tensor or a bool, is true.
 
     Reading a tensor waits for its device; a graph that is being compiled has no values to read.
@@ -14,21 +18,25 @@ def refuse(wrong, message):
         raise ValueError(message)
 
 
-def relu(pre):
+def relu(pre: Tensor) -> Tensor:
     """max(pre, 0); pre and result (B, M).  Clauses: ACT-1 (torch's derivative at 0 is 0)."""
     return torch.relu(pre)
 
 
-def threshold(log_threshold):
-    """theta (M,), at least float32, from the trained log_threshold (M,).  Clauses: ACT-2, ACT-3."""
+def threshold(log_threshold: Tensor) -> Tensor:
+    """theta = exp(log_threshold), both (M,); theta at least float32.  Clauses: ACT-2, ACT-3."""
     return widen(log_threshold).exp()
 
 
-def jumprelu(pre, theta, bandwidth=None, check_inputs=True):
-    """pre where it exceeds its threshold, else 0; pre and result (B, M), theta (M,).
+def jumprelu(pre: Tensor, theta: Tensor, bandwidth: float | None = None, check_inputs: bool = True) -> Tensor:
+    """pre where it exceeds its threshold, else 0.
 
-    bandwidth     width of the threshold's gradient window; None: theta cannot be trained
+    pre           (B, M)
+    theta         (M,), >= 0
+    bandwidth     width of the threshold's gradient window, > 0, in units of pre; None: theta cannot be trained
     check_inputs  False skips the check of theta's values, which waits for the device
+    returns acts (B, M)
+    raises  ValueError for a negative theta or a bandwidth that is not positive
 
     Clauses: ACT-7, ACT-8, ACT-9.
     """
@@ -36,8 +44,8 @@ def jumprelu(pre, theta, bandwidth=None, check_inputs=True):
     return _JumpReLU.apply(pre, theta, bandwidth)
 
 
-def step(pre, theta, bandwidth=None, check_inputs=True):
-    """1 where pre exceeds its threshold, else 0; arguments as for `jumprelu`.
+def step(pre: Tensor, theta: Tensor, bandwidth: float | None = None, check_inputs: bool = True) -> Tensor:
+    """1 where pre exceeds its threshold, else 0, (B, M); arguments and errors as for `jumprelu`.
 
     Clauses: ACT-10, ACT-11.
     """
@@ -45,20 +53,20 @@ def step(pre, theta, bandwidth=None, check_inputs=True):
     return _Step.apply(pre, theta, bandwidth)
 
 
-def _check(theta, bandwidth, check_inputs):
+def _check(theta: Tensor, bandwidth: float | None, check_inputs: bool) -> None:
     if bandwidth is not None and not bandwidth > 0:
         raise ValueError(f"bandwidth must be positive, got {bandwidth}")
     if check_inputs:
         refuse(theta < 0, "theta must not be negative")
 
 
-def _through_window(d_out, height, pre, theta, bandwidth):
+def _through_window(d_out: Tensor, height: Tensor | float, pre: Tensor, theta: Tensor, bandwidth: float | None) -> Tensor:
     """d_theta: -height / bandwidth · d_out, summed where pre lies strictly within bandwidth / 2 of theta."""
     if bandwidth is None:
         raise ValueError("bandwidth is needed for the gradient of theta, got None")
     near = (widen(pre) - theta).abs() < bandwidth / 2       # (B, M)
-    each = torch.where(near, -height / bandwidth * widen(d_out), 0)               # (B, M)
-    return each.sum_to_size(theta.shape).to(theta.dtype)
+    shares = torch.where(near, -height / bandwidth * widen(d_out), 0)             # (B, M)
+    return shares.sum_to_size(theta.shape).to(theta.dtype)
 
 
 class _JumpReLU(torch.autograd.Function):

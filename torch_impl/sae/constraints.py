@@ -1,28 +1,26 @@
 """TRAIN: decoder rows of norm 1."""
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from ..kernels.chunks import blocks
 from ..kernels.precision import widen
 
 
-def row_norms(W):
+def row_norms(W: Tensor) -> Tensor:
     """Euclidean length (M,) of each row of W (M, D), at least float32. A zero row gets gradient 0."""
     return torch.linalg.vector_norm(widen(W), dim=-1)
 
 
-def normalize_rows(W):
-    """Rows scaled to norm 1, zero rows left; W and result (M, D).  Clauses: TRAIN-1."""
-    return directions(W).to(W.dtype)
-
-
-def directions(W):
-    """`normalize_rows` before rounding: at least float32."""
+def normalize_rows(W: Tensor) -> Tensor:
+    """Rows scaled to norm 1, zero rows left; W and result (M, D), of one dtype.  Clauses: TRAIN-1."""
     norms = row_norms(W).unsqueeze(-1)                      # (M, 1)
-    return widen(W) / torch.where(norms == 0, 1, norms)
+    return (widen(W) / torch.where(norms == 0, 1, norms)).to(W.dtype)
 
 
-def project_gradient(d_W, W):
+def project_gradient(d_W: Tensor, W: Tensor) -> Tensor:
     """d_W without its component along each row of W; all (M, D).  Clauses: TRAIN-2."""
     wide, W = widen(d_W, W)
     norms = row_norms(W)                                    # (M,)
@@ -32,10 +30,11 @@ def project_gradient(d_W, W):
 
 
 @torch.no_grad()
-def rewrite(W, function, *others):
-    """W <- function(W, *others) for a function of rows, in place, a block at a time: its temporaries stay small.
+def rewrite(W: Tensor, function: Callable[..., Tensor], *others: Tensor) -> None:
+    """W <- function(W, *others) in place, a block of rows at a time: temporaries stay small.
 
     W, others  (M, D)
+    function   of blocks (n, D), each row by itself; returns (n, D)
     """
-    for rows in blocks(*W.shape, W.device):
+    for rows in blocks(W.shape[0], W.shape[1], W.device):
         W[rows] = function(W[rows], *(other[rows] for other in others))

@@ -1,14 +1,19 @@
 """FREQ: how often a latent fires, and what that makes it cost. All of it is at least float32."""
 
 import math
+from typing import TypeVar
 
 import torch
+from torch import Tensor
 
-from ..sparse.entries import apply, sum_by_latent
 from ..kernels.precision import widen
+from ..sparse.entries import Matrix, apply, sum_by_latent
 
 
-def firing_counts(acts):
+Count = TypeVar("Count", int, Tensor)
+
+
+def firing_counts(acts: Matrix) -> Tensor:
     """In how many samples each latent's activation is not 0; acts (B, M), result (M,), at least float32.
 
     A float32 total stops counting at 2^24: add up a large data set in float64.
@@ -18,19 +23,26 @@ def firing_counts(acts):
     return counts.to(torch.promote_types(acts.dtype, torch.float32))
 
 
-def frequency(counts, samples):
-    """Firings per sample; counts and result (M,).  Clauses: FREQ-2."""
+def frequency(counts: Tensor, samples: float) -> Tensor:
+    """Firings per sample; counts and result (M,); ValueError unless samples > 0.  Clauses: FREQ-2."""
     if not samples > 0:
         raise ValueError(f"samples must be positive, got {samples}")
     return widen(counts) / samples
 
 
-def running_mean(mean, batches, acts, decay):
-    """Exponential average of the frequency, from 0; mean (M,), acts (B, M); returns mean, batches.
+def running_mean(mean: Tensor, batches: Count, acts: Matrix, decay: float) -> tuple[Tensor, Count]:
+    """Exponential average of the frequency, from 0, which one more batch moves.
+
+    mean     (M,)
+    batches  how many it has seen, a number or a tensor without dimensions
+    acts     (B, M); an empty batch changes nothing
+    decay    from 0 to below 1
+    returns mean (M,), batches
+    raises  ValueError for another decay
 
     Clauses: FREQ-3, FREQ-4.
     """
-    _check_decay(decay)
+    check_decay(decay)
     samples = acts.numel() // acts.shape[-1]
     if samples == 0:
         return mean, batches
@@ -38,15 +50,21 @@ def running_mean(mean, batches, acts, decay):
     return decay * mean + (1 - decay) * frequency(counts, samples), batches + 1
 
 
-def running_frequency(mean, batches, decay):
-    """The average without its bias towards 0; mean and result (M,), batches >= 1.  Clauses: FREQ-5."""
+def running_frequency(mean: Tensor, batches: int, decay: float) -> Tensor:
+    """The average without its bias towards 0; mean and result (M,); ValueError unless batches >= 1.
+
+    Clauses: FREQ-5.
+    """
     if batches < 1:
         raise ValueError("the running frequency needs at least one batch")
     return widen(mean) / (1 - decay**batches)
 
 
-def price(frequency, D, min_frequency):
+def price(frequency: Tensor, D: int, min_frequency: float) -> Tensor:
     """log_D max(D, 1 / frequency), at least 1; frequency and result (M,).
+
+    min_frequency  a lower frequency is priced as this one
+    raises  ValueError for D below 2, or a min_frequency that is not above 0 and at most 1
 
     The logarithm is taken in float64 and rounded once, so that the price of D^-2 is 2 and a budget it just
     meets is met. A frequency of 1 / D, as rounded, costs exactly 1: no logarithm is asked.
@@ -62,13 +80,17 @@ def price(frequency, D, min_frequency):
     return torch.where(common, 1, rarity.clamp_min(1)).to(frequency.dtype)
 
 
-def running_price(mean, batches, decay, D, min_frequency):
-    """The price (M,) for the next batch, from the batches before it.  Clauses: FREQ-10, FREQ-11."""
+def running_price(mean: Tensor, batches: int, decay: float, D: int, min_frequency: float) -> Tensor:
+    """The price (M,) for the next batch, from the batches before it; 1 if there were none; mean (M,).
+
+    Clauses: FREQ-10, FREQ-11.
+    """
     if batches == 0:
         return torch.ones_like(widen(mean))
     return price(running_frequency(mean, batches, decay), D, min_frequency)
 
 
-def _check_decay(decay):
+def check_decay(decay: float) -> None:
+    """ValueError unless decay, the memory of a running estimate, is at least 0 and below 1."""
     if not 0 <= decay < 1:
         raise ValueError(f"decay must be at least 0 and below 1, got {decay}")

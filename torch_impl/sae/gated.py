@@ -1,11 +1,12 @@
 """SAE: the gated activation; one encoder says whether a latent speaks and how loudly."""
 
 import torch
+from torch import Tensor
 
 from ..kernels.precision import widen
 
 
-def gated(shared, b_enc, r_mag, b_mag):
+def gated(shared: Tensor, b_enc: Tensor, r_mag: Tensor, b_mag: Tensor) -> Tensor:
     """relu(exp(r_mag) · shared + b_mag) where shared + b_enc > 0, else 0.
 
     shared and result (B, M); b_enc, r_mag, b_mag (M,)

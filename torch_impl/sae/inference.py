@@ -1,25 +1,37 @@
 """ACT: what stands in for a batch rule when there is no batch."""
 
 import math
+from typing import overload
 
 import torch
+from torch import Tensor
 
-from .activations import jumprelu, refuse
 from ..kernels.precision import widen
+from .activations import jumprelu, refuse
+from .frequency import check_decay
+
+
+@overload
+def running_threshold(threshold: Tensor, seen: Tensor, kept: Tensor, decay: float) -> tuple[Tensor, Tensor]: ...
+@overload
+def running_threshold(threshold: float | Tensor, seen: int | Tensor, kept: Tensor,
+                      decay: float) -> tuple[float | Tensor, int | Tensor]: ...
 
 
 @torch.no_grad()
-def running_threshold(threshold, seen, kept, decay):
-    """Follow the smallest positive value a batch kept, without waiting for the device.
+def running_threshold(threshold: float | Tensor, seen: int | Tensor, kept: Tensor,
+                      decay: float) -> tuple[float | Tensor, int | Tensor]:
+    """Follow the smallest positive value that a batch rule kept, without waiting for the device.
 
     threshold, seen  numbers or tensors without dimensions
-    kept             (B, M)
+    kept             (B, M), or any shape: what the rule ranked by, 0 where it kept nothing
+    decay            from 0 to below 1
     returns threshold (at least float32) and seen, tensors on kept's device; for an empty batch what was given
+    raises  ValueError for another decay
 
     Clauses: ACT-21, ACT-22.
     """
-    if not 0 <= decay < 1:
-        raise ValueError(f"decay must be at least 0 and below 1, got {decay}")
+    check_decay(decay)
     if kept.numel() == 0:
         return threshold, seen
     positive = torch.where(kept > 0, widen(kept), math.inf)
@@ -30,20 +42,28 @@ def running_threshold(threshold, seen, kept, decay):
     return torch.where(some, moved, threshold), seen + some.long()
 
 
-def batch_topk_inference(pre, threshold, check_inputs=True):
-    """batch_topk for one sample at a time; pre and result (B, M), threshold >= 0, a number or 0-d tensor.
+def batch_topk_inference(pre: Tensor, threshold: float | Tensor, check_inputs: bool = True) -> Tensor:
+    """batch_topk for one sample at a time; pre and result (B, M), threshold a number or a 0-d tensor.
+
+    check_inputs  False skips the check of the threshold's value, which waits for the device
+    raises  ValueError for a negative threshold
 
     Clauses: ACT-23.
     """
+    if check_inputs:
+        refuse(threshold < 0, f"threshold must not be negative, got {threshold}")
     theta = torch.as_tensor(threshold, dtype=widen(pre).dtype, device=pre.device)
-    return jumprelu(pre, theta.expand(pre.shape[-1]), check_inputs=check_inputs)
+    return jumprelu(pre, theta.expand(pre.shape[-1]), check_inputs=False)
 
 
-def budget_thresholds(tau, price, dec_norm, check_inputs=True):
-    """Thresholds (M,), at least float32, of the jumprelu that does what batch_budget_topk does.
+def budget_thresholds(tau: float | Tensor, price: Tensor, dec_norm: Tensor, check_inputs: bool = True) -> Tensor:
+    """Thresholds of the jumprelu that does what batch_budget_topk does: sqrt(tau · price) / dec_norm.
 
     tau              the smallest density kept, >= 0, a number or 0-d tensor
     price, dec_norm  (M,)
+    check_inputs     False skips the check of tau's value, which waits for the device
+    returns theta (M,), at least float32; infinite for a decoder row of norm 0
+    raises  ValueError for a negative tau
 
     Clauses: ACT-24, ACT-25.
     """

@@ -1,18 +1,24 @@
 """TRAIN: the parameters before the first step. Randomness comes from outside."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from .constraints import normalize_rows
 from ..kernels.precision import widen
+from .constraints import normalize_rows
 
 
-def initial_parameters(normals, b_dec, config):
-    """params from standard-normal draws (M, D) and the data's centre b_dec (D,), typed like normals.
+def initial_parameters(normals: Tensor, b_dec: Tensor, config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The parameters before the first step.
 
+    normals  (M, D)  standard-normal draws, which become the decoder's directions
+    b_dec    (D,)  the data's centre
     config   "tied", "activation", and for jumprelu "initial_threshold" > 0
-    returns  params; log_threshold at least float32
+    returns params {name: tensor} typed like normals; log_threshold at least float32
+    raises  ValueError for an initial_threshold that is not positive
 
     Clauses: TRAIN-3, TRAIN-4.
     """
@@ -31,8 +37,10 @@ def initial_parameters(normals, b_dec, config):
     return params
 
 
-def geometric_median(data, iterations=64):
-    """The point (D,) nearest in sum to data (B, D), by softened Weiszfeld steps from the mean.
+def geometric_median(data: Tensor, iterations: int = 64) -> Tensor:
+    """The point (D,) whose distances to data (B, D) have the least sum, by softened Weiszfeld steps from the mean.
+
+    raises  ValueError for no samples
 
     Clauses: TRAIN-5.
     """

@@ -1,31 +1,57 @@
 """COST: everything a batch is charged, term by term; autograd gives the gradient of the total."""
 
 import math
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any, NamedTuple
 
+import torch
+from torch import Tensor
+
+from ..sparse.entries import Entries, apply
 from .activations import relu, threshold
-from .autoencoder import encoder_weight
+from .autoencoder import Batch
 from .auxiliary import aux, gate_reconstruction, sparse_aux
 from .costs import l0, l1, reconstruction, tanh, tie
-from ..sparse.entries import Entries, apply
+from .linear import encoder_weight
 
 SPARSITY_TERMS = ("l1", "l0", "tanh")
 
 
-def coefficient(config, term, warmth=1.0):
-    """The factor of a term; warmth multiplies those of the sparsity terms.  Clauses: COST-17, TRAIN-8."""
+class Given(NamedTuple):
+    """What a batch is charged by and cannot change: no gradient flows into any of it."""
+
+    price: Tensor
+    """(M,) what a firing of each latent costs"""
+    dead: Tensor
+    """(M,) true where a latent is dead"""
+    warmth: float = 1.0
+    """factor on the sparsity terms, 0 to 1, while they warm up"""
+
+
+def coefficient(config: Mapping[str, Any], term: str, warmth: float = 1.0) -> float:
+    """The factor of a term; warmth multiplies those of the sparsity terms.
+
+    raises  ValueError for one that is negative or not finite
+
+    Clauses: COST-17, TRAIN-8.
+    """
     factor = config.get(f"{term}_coefficient", 0.0)
     if not 0 <= factor < math.inf:
         raise ValueError(f"{term}_coefficient must be finite and not negative, got {factor}")
     return factor * warmth if term in SPARSITY_TERMS else factor
 
 
-def objective(x, params, config, pre, acts, recons, price, dead, warmth=1.0):
-    """{term: number}, each times its coefficient, "total" last.
+def objective(batch: Batch, params: Mapping[str, Tensor], config: Mapping[str, Any], given: Given) -> dict[str, Tensor]:
+    """{term: tensor without dimensions}, each times its coefficient, "total" last.
 
-    x (B, D); pre, acts (B, M), both Entries or both dense; recons (G, B, D); price, dead (M,)
+    batch   what the SAE makes of the samples, dense or sparse
+    config  "activation", coefficients (0 unless given), "tanh_scale", "k_aux", "bandwidth"
+    raises  ValueError for a coefficient that cannot be, an l0 that is not of jumprelu, or an empty batch
 
     Clauses: COST-17 to COST-20.
     """
+    (x, _, pre, acts, recons), (price, dead, warmth) = batch, given
     W_dec, activation = params["W_dec"], config["activation"]
     charged = apply(relu, pre) if activation == "gated" else acts                # (B, M)
     terms = {"reconstruction": reconstruction(x, recons)}
@@ -43,9 +69,9 @@ def objective(x, params, config, pre, acts, recons, price, dead, warmth=1.0):
     if c := coefficient(config, "aux"):
         residual = x - recons[-1].view_as(x)
         if isinstance(pre, Entries):                        # those of dead latents are not among them
-            terms["aux"] = c * sparse_aux(residual, x, params, config, dead, config["k_aux"], pre.kept)
+            terms["aux"] = c * sparse_aux(residual, x, params, config, dead, config["k_aux"], pre.buffers)
         else:
             terms["aux"] = c * aux(residual, pre, dead, W_dec, config["k_aux"])
     if activation == "gated":
         terms["gate_reconstruction"] = gate_reconstruction(x, pre, W_dec, params["b_dec"])
-    return terms | {"total": sum(terms.values())}
+    return terms | {"total": reduce(torch.add, terms.values())}

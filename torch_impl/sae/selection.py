@@ -1,17 +1,22 @@
 """ACT: the rules that choose among latents, by size (topk) or by value for money (budget_topk).
 
-A choice is a set of indices; values are gathered there and scattered into zeros. So autograd keeps k numbers
+A choice is a set of indices; values are gathered there and scattered into zeros. So autograd saves k numbers
 a row, and a pre-activation that was not chosen gets exactly zero gradient (ACT-19, ACT-20).
+All rules raise ValueError for a k that is no whole number from 1 to M.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
+from torch import Tensor
 
-from .activations import refuse
-from ..kernels.select import largest
 from ..kernels.precision import widen
+from ..kernels.select import largest
+from .activations import refuse
 
 
-def topk(pre, k):
+def topk(pre: Tensor, k: int) -> Tensor:
     """The k largest positive entries of each row, else 0; pre and result (B, M).
 
     Clauses: ACT-4, ACT-5, ACT-6.
@@ -20,27 +25,23 @@ def topk(pre, k):
     return _place(pre, index, pre.gather(-1, index).relu())
 
 
-def batch_topk(pre, k):
+def batch_topk(pre: Tensor, k: int) -> Tensor:
     """The k·B largest positive entries of the batch, else 0; pre and result (B, M).  Clauses: ACT-12."""
-    M = pre.shape[-1]
-    k, rows = whole(k, M), pre.numel() // M
-    if rows == 0:
-        return pre.clone()
-    return topk(pre.flatten(), k * rows).view_as(pre)
+    return _as_one_row(topk, pre, k)
 
 
-def abs_topk(pre, k):
+def abs_topk(pre: Tensor, k: int) -> Tensor:
     """The k entries of each row largest in size, sign kept, else 0; pre and result (B, M).
 
     Clauses: ACT-13.
     """
     index = largest(pre.abs(), whole(k, pre.shape[-1]), floor=0)                # (B, k)
-    kept = pre.gather(-1, index)
-    return _place(pre, index, torch.where(kept != 0, kept, 0))                   # a chosen 0 gets no gradient
+    chosen = pre.gather(-1, index)
+    return _place(pre, index, torch.where(chosen != 0, chosen, 0))              # a chosen 0 gets no gradient
 
 
-def density(acts, price, dec_norm):
-    """Squared error removed per unit of price, at least float32.
+def density(acts: Tensor, price: Tensor, dec_norm: Tensor) -> Tensor:
+    """Squared error removed per unit of price, acts² · dec_norm² / price, at least float32.
 
     acts and result (B, M); price, dec_norm (M,)
     """
@@ -48,48 +49,55 @@ def density(acts, price, dec_norm):
     return acts.square() * dec_norm.square() / price
 
 
-def budget_topk(pre, k, price, dec_norm, check_inputs=True):
+def budget_topk(pre: Tensor, k: int, price: Tensor, dec_norm: Tensor, check_inputs: bool = True) -> Tensor:
     """Each row buys its densest positive entries with a budget of k; pre and result (B, M).
 
-    price, dec_norm  (M,)
+    price            (M,), >= 1
+    dec_norm         (M,)  norms of the decoder rows
     check_inputs     False skips the check of the prices' values, which waits for the device
+    raises  ValueError for a price below 1
 
     Clauses: ACT-14 to ACT-17, ACT-20.
     """
     return _buy(pre, whole(k, pre.shape[-1]), budget_value(pre, price, dec_norm, check_inputs), price)
 
 
-def batch_budget_topk(pre, k, price, dec_norm, check_inputs=True):
-    """The batch buys with one budget of k·B; arguments as for `budget_topk`.  Clauses: ACT-18."""
-    M = pre.shape[-1]
-    k, rows = whole(k, M), pre.numel() // M
-    value = budget_value(pre, price, dec_norm, check_inputs)
-    if rows == 0:
-        return pre.clone()
-    return _buy(pre.flatten(), k * rows, value.flatten(), price).view_as(pre)
+def batch_budget_topk(pre: Tensor, k: int, price: Tensor, dec_norm: Tensor, check_inputs: bool = True) -> Tensor:
+    """The batch buys with one budget of k·B; arguments and errors as for `budget_topk`.  Clauses: ACT-18."""
+    value = budget_value(pre, price, dec_norm, check_inputs)                      # (B, M)
+    return _as_one_row(lambda row, budget: _buy(row, budget, value.flatten(), price), pre, k)
 
 
-def whole(k, M):
-    """k as an int, or the reason why it is none (ACT-6)."""
+def _as_one_row(rule: Callable[[Tensor, int], Tensor], pre: Tensor, k: int) -> Tensor:
+    """rule(the batch as one row (B·M,), k·B), laid out as pre (B, M); no samples choose nothing."""
+    k, rows = whole(k, pre.shape[-1]), pre.numel() // pre.shape[-1]
+    return rule(pre.flatten(), k * rows).view_as(pre) if rows else pre.clone()
+
+
+def whole(k: Any, M: int) -> int:
+    """k as an int; ValueError unless it is a whole number from 1 to M.  Clauses: ACT-6."""
     if k is None or not (1 <= k <= M and k == int(k)):
         raise ValueError(f"k must be a whole number from 1 to M = {M}, got {k}")
     return int(k)
 
 
-def _place(pre, index, kept):
-    """Zeros like pre (.., n), but for kept (.., k) at index (.., k)."""
-    return torch.zeros_like(pre).scatter(-1, index, kept)
+def _place(pre: Tensor, index: Tensor, chosen: Tensor) -> Tensor:
+    """Zeros like pre (.., n), but for chosen (.., k) at index (.., k)."""
+    return torch.zeros_like(pre).scatter(-1, index, chosen)
 
 
 @torch.no_grad()
-def budget_value(pre, price, dec_norm, check_inputs):
-    """Density (B, M) of the positive entries; -1, below every density, for the silent ones."""
+def budget_value(pre: Tensor, price: Tensor, dec_norm: Tensor, check_inputs: bool) -> Tensor:
+    """Density (B, M) of the positive entries; -1, below every density, for the silent ones.
+
+    pre (B, M), price, dec_norm (M,); ValueError for a price below 1, unless check_inputs is False
+    """
     if check_inputs:
         refuse(price < 1, "price must be at least 1")
     return torch.where(pre > 0, density(pre, price, dec_norm), -1)
 
 
-def affordable(value, price, budget):
+def affordable(value: Tensor, price: Tensor, budget: int) -> Tensor:
     """Which of the candidates are bought: the longest prefix by value whose prices sum to at most `budget`.
 
     value, price  (.., k)  of each candidate; ties go to the first
@@ -102,8 +110,8 @@ def affordable(value, price, budget):
     return torch.zeros_like(fits).scatter(-1, ranking, fits)
 
 
-def _buy(pre, budget, value, price):
-    """Keep of each row (.., n) what it can afford, 0 elsewhere.
+def _buy(pre: Tensor, budget: int, value: Tensor, price: Tensor) -> Tensor:
+    """What each row can afford of its entries, 0 elsewhere; pre, value and result (.., n), price (M,).
 
     A price is at least 1, so no more than `budget` entries need ranking. In the batch rule n is B·M.
     """

@@ -1,12 +1,17 @@
-"""TRAIN: the stages of one step, each a function; `trainer.py` puts them in order."""
+"""TRAIN: the stages of one step, each a function; `Trainer` in ../training puts them in order."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from .frequency import firing_counts
 from ..kernels.precision import widen
+from ..sparse.entries import Matrix
+from .frequency import firing_counts
 
 
-def learning_rate(step, config):
+def learning_rate(step: int, config: Mapping[str, Any]) -> float:
     """The rate of a step counted from 0: linear up, flat, linear down.  Clauses: TRAIN-6, TRAIN-7."""
     factors = [1.0]
     if config["warmup_steps"]:
@@ -16,26 +21,26 @@ def learning_rate(step, config):
     return config["learning_rate"] * min(factors)
 
 
-def sparsity_warmth(step, config):
+def sparsity_warmth(step: int, config: Mapping[str, Any]) -> float:
     """The factor on l1, l0 and tanh at a step counted from 0.  Clauses: TRAIN-8."""
     steps = config["sparsity_warmup_steps"]
     return min(1.0, (step + 1) / steps) if steps else 1.0
 
 
 @torch.no_grad()
-def count_tokens(tokens_since_fired, acts):
+def count_tokens(tokens_since_fired: Tensor, acts: Matrix) -> Tensor:
     """Samples since each latent fired; tokens_since_fired and result (M,), acts (B, M).  Clauses: TRAIN-9."""
     samples = acts.numel() // acts.shape[-1]
     return torch.where(firing_counts(acts) > 0, 0, tokens_since_fired + samples)
 
 
-def is_dead(tokens_since_fired, dead_after):
-    """(M,) true where the count has reached dead_after.  Clauses: TRAIN-10."""
+def is_dead(tokens_since_fired: Tensor, dead_after: int) -> Tensor:
+    """(M,) true where the count (M,), in samples, has reached dead_after.  Clauses: TRAIN-10."""
     return tokens_since_fired >= dead_after
 
 
 @torch.no_grad()
-def clip_gradients(grads, max_grad_norm, in_place=False):
+def clip_gradients(grads: dict[str, Tensor], max_grad_norm: float | None, in_place: bool = False) -> dict[str, Tensor]:
     """All gradients {name: tensor} scaled to a joint norm of at most max_grad_norm; None leaves them.
 
     in_place  True: the given tensors, of at least float32, are scaled and returned
@@ -51,10 +56,12 @@ def clip_gradients(grads, max_grad_norm, in_place=False):
 
 
 @torch.no_grad()
-def adam(param, grad, first, second, step, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
+def adam(param: Tensor, grad: Tensor, first: Tensor, second: Tensor, step: int, rate: float, beta1: float = 0.9,
+         beta2: float = 0.999, epsilon: float = 1e-8) -> tuple[Tensor, Tensor, Tensor]:
     """One update of one parameter, at a step counted from 0.
 
-    returns param, first, second; the moments at least float32
+    param, grad, first, second  of one shape
+    returns param in its own dtype, first, second; the moments at least float32
 
     Clauses: TRAIN-12.
     """

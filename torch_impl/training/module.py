@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from ..sae import BATCH_RULES, sparse_autoencoder
-from ..sae.autoencoder import decode, encode
+from ..sae.autoencoder import encode
 from ..sae.initialization import initial_parameters
+from ..sae.linear import decode
 from ..sparse.entries import Entries
 from .config import SAEConfig
 
@@ -120,8 +121,8 @@ class SparseAutoencoder(nn.Module):
     def entries(self, x: Tensor, check_inputs: bool = True) -> Entries:
         """`encode` as a sparse matrix, (B, M) with B the number of all samples of x: see sparse/entries.py."""
         x = x.to(self.W_dec.dtype)
-        _, acts = sparse_autoencoder.encode(x, self.parameters_by_name(), self.mapping, self.price,
-                                            self._inference_threshold(check_inputs), check_inputs)
+        *_, acts = sparse_autoencoder.encode(x, self.parameters_by_name(), self.mapping, self.price,
+                                             self._inference_threshold(check_inputs), check_inputs)
         return acts.nonzero()
 
     def decode(self, acts: Tensor) -> Tensor:

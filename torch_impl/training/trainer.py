@@ -16,15 +16,16 @@ from rich.progress import TextColumn
 from torch import Tensor
 
 from ..sae import BATCH_RULES, autoencoder, sparse_autoencoder
-from ..sae.autoencoder import check_finite
+from ..sae.autoencoder import Batch
 from ..sae.constraints import normalize_rows, project_gradient, rewrite, row_norms
 from ..sae.frequency import running_frequency, running_mean, running_price
 from ..sae.inference import running_threshold
-from ..sae.objective import objective
+from ..sae.linear import check_finite, decode
+from ..sae.objective import Given, objective
 from ..sae.selection import density
 from ..sae.training import clip_gradients, count_tokens, is_dead, learning_rate, sparsity_warmth
+from ..sparse.autograd import begin, collect
 from ..sparse.entries import Entries, apply
-from ..sparse.kept import begin, collect
 from . import checkpoint, metrics
 from .config import SAEConfig, TrainingConfig, config_mapping
 from .data import Activations
@@ -192,17 +193,17 @@ class Trainer:
         x, price, params = x.reshape(-1, sae.config.D).to(sae.W_dec), sae.price.clone(), sae.parameters_by_name()
         half = self.training.precision == "bfloat16"
         with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
-            if is_sparse := sparse_autoencoder.is_sparse(config, self._share_on):
+            if sparse_autoencoder.is_sparse(config, self._share_on):
                 buffers = begin(self.gradient_buffers, params)
-                pre, acts = sparse_autoencoder.encode(x, params, config, price, check_inputs=False, kept=buffers)
+                encoded = sparse_autoencoder.encode(x, params, config, price, check_inputs=False, buffers=buffers)
             else:
-                _, pre, acts = autoencoder.encode(x, params, config, price, check_inputs=False)
-        decode = sparse_autoencoder.decode if is_sparse else autoencoder.decode
-        recons = decode(acts, params, config["prefixes"])   # (G, B, D)
+                encoded = autoencoder.encode(x, params, config, price, check_inputs=False)
+        *_, acts = encoded                                  # (B, M)
+        batch = Batch(x, *encoded, decode(acts, params, config["prefixes"]))
         tokens = count_tokens(sae.tokens_since_fired, acts)
         dead = is_dead(tokens, config["dead_after"])        # [TRAIN-14] this batch counted
-        terms = objective(x, params, config, pre, acts, recons, price, dead, sparsity_warmth(step, config))
-        return StepResult(x, acts.detach(), recons[-1].detach(), price, tokens, dead, terms)
+        terms = objective(batch, params, config, Given(price, dead, sparsity_warmth(step, config)))
+        return StepResult(x, acts.detach(), batch.recons[-1].detach(), price, tokens, dead, terms)
 
     def _share_on(self) -> float | None:
         """Mean share of latents that were on in earlier batches, None before the first."""
@@ -214,7 +215,7 @@ class Trainer:
     def _gradients(self, result: StepResult) -> dict[str, Tensor]:
         """{parameter name: gradient}, checked, projected and clipped."""
         params, acts = self.sae.parameters_by_name(), result.acts
-        buffers = acts.kept if isinstance(acts, Entries) else None
+        buffers = acts.buffers if isinstance(acts, Entries) else None
         grads = collect(result.terms["total"], params, buffers or {})
         self._refuse_divergence(result, grads)
         rewrite(grads["W_dec"], project_gradient, params["W_dec"])

@@ -1,16 +1,22 @@
-"""THEORY: closed forms for a parent f1 and a child f2 that fires only with it: p11 both, p10 f1 alone."""
+"""THEORY: closed forms for two features, a parent f1 and a child f2 that occurs only with it.
+
+p11 is the share of samples with both, p10 that with the parent alone; magnitudes are 1.
+"""
 
 import math
 
 import torch
+from torch import Tensor
 
 from ..kernels.precision import widen
 
 
-def delta_family(parent, child, delta, unit=True):
-    """W_enc, W_dec (2, D): exact SAEs of orthonormal parent, child (D,) with absorption delta from 0 to 1.
+def delta_family(parent: Tensor, child: Tensor, delta: float, unit: bool = True) -> tuple[Tensor, Tensor]:
+    """W_enc, W_dec (2, D) of an SAE that reconstructs the two features exactly, with absorption delta.
 
-    unit  the child's decoder row at norm 1, what it gives up added to its encoder row
+    parent, child  (D,)  orthonormal
+    delta          from 0, no absorption, to 1
+    unit           scale the child's decoder row to norm 1, and its encoder row the other way
     Clauses: THEORY-1, THEORY-2, THEORY-3.
     """
     parent, child = widen(parent, child)
@@ -19,25 +25,28 @@ def delta_family(parent, child, delta, unit=True):
             torch.stack([parent, torch.add(child, parent, alpha=delta) / stretch]))
 
 
-def delta_l1(p10, p11, delta):
-    """What norm-weighted L1 charges such an SAE, per sample.  Clauses: THEORY-4."""
+def delta_l1(p10: float, p11: float, delta: float) -> float:
+    """What L1, weighted by decoder norms, charges an SAE of the `delta_family` per sample.  Clauses: THEORY-4."""
     return p10 + p11 * (1 - delta + math.hypot(1, delta))
 
 
-def absorption_gain(p10, p11, D):
-    """What the plain price saves by full absorption, per sample.  Clauses: THEORY-5."""
-    def charge(frequency):
+def absorption_gain(p10: float, p11: float, D: int) -> float:
+    """By how much full absorption lowers the plain frequency-aware cost, per sample.  Clauses: THEORY-5."""
+    def charge(frequency: float) -> float:
         return frequency * max(1.0, -math.log(frequency) / math.log(D))
 
     return charge(p10 + p11) - charge(p10)
 
 
-def hedging_angle(p10, p11):
-    """Angle from the parent of one tied latent of norm 1.  Clauses: THEORY-6."""
+def hedging_angle(p10: float, p11: float) -> float:
+    """Angle, in radians, between the parent and the one latent of a tied SAE with rows of norm 1.  Clauses: THEORY-6."""
     return math.atan2(2 * p11, p10) / 2
 
 
-def gram_schmidt(directions):
-    """Orthonormal rows (F, D): directions (F, D) without what those before them span.  Clauses: THEORY-7."""
+def gram_schmidt(directions: Tensor) -> Tensor:
+    """Orthonormal rows (F, D): each of the directions (F, D) without its part in the span of those before it.
+
+    Clauses: THEORY-7.
+    """
     axes, upper = torch.linalg.qr(widen(directions).T)      # (D, F), (F, F)
     return (axes * upper.diagonal().sign()).T

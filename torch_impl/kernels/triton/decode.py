@@ -1,12 +1,13 @@
 """Sums of gathered rows on a GPU: for each segment, the rows that its entries name, times their values.
 
-Decoding is that with W's rows and a segment for each sample; `triton_weight_gradient.py` is that with the
+Decoding is that with W's rows and a segment for each sample; `weight_gradient.py` is that with the
 samples' rows and a segment for each latent.
 """
 
 import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from .launch import Floor, block_height, block_width, in_triton, launch, wide
 
@@ -41,8 +42,8 @@ def segment_kernel(values, indices, offsets, table, out, D,
     tl.store(out + segment * D + d, tl.sum(total, 0).to(out.dtype.element_ty), mask=d < D)
 
 
-def decode(values, indices, offsets, W):
-    """See `decode.decode`: values, indices (nnz,), offsets (B + 1,), W (M, D); returns (B, D)."""
+def decode(values: Tensor, indices: Tensor, offsets: Tensor, W: Tensor) -> Tensor:
+    """See `sparse_products.decode`: values, indices (nnz,), offsets (B + 1,), W (M, D); returns (B, D)."""
     assert len(indices) < 2**31, "more entries than a 32-bit integer counts"
     B, D = len(offsets) - 1, W.shape[1]
     dtype = wide(values, W)
@@ -53,7 +54,7 @@ def decode(values, indices, offsets, W):
     return out
 
 
-def floor(B, nnz, D, M, size):
+def floor(B: int, nnz: int, D: int, M: int, size: int) -> Floor:
     """The rows of W that are needed, once each; the entries; the sums in float32.
 
     size  bytes of a number of W and of values; an index has 8

@@ -4,7 +4,7 @@ Block sizes follow from the shape by one rule and are never tuned at run time: t
 order of additions, hence the same bits.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import triton
@@ -19,7 +19,8 @@ WARPS = 4
 class Launch(NamedTuple):
     """A launch that was asked for on meta tensors: noted, so that it can be compiled without a GPU."""
 
-    kernel: object
+    kernel: Any
+    """the function under @triton.jit"""
     args: tuple
     constants: dict
     warps: int
@@ -32,16 +33,19 @@ class Floor(NamedTuple):
     flops: int
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """On an H100."""
         return max(self.bytes / BYTES_PER_SECOND, self.flops / FLOPS_PER_SECOND)
 
 
-noted = []                                                  # the launches on meta tensors, oldest first
+noted: list[Launch] = []                                                  # the launches on meta tensors, oldest first
 
 
-def launch(kernel, grid, *args, warps=WARPS, **constants):
-    """Run a kernel on the device of its first argument, a tensor; tensors lie as the kernel assumes."""
+def launch(kernel: Any, grid: tuple[int, ...], *args: Any, warps: int = WARPS, **constants: Any) -> None:
+    """Run a kernel on the device of its first argument, a tensor.
+
+    raises  AssertionError for a tensor that is not contiguous or on another device: the kernel would read past it
+    """
     for arg in args:
         if isinstance(arg, torch.Tensor):
             which = f"{kernel.__name__}: a tensor of shape {tuple(arg.shape)}"
@@ -55,14 +59,14 @@ def launch(kernel, grid, *args, warps=WARPS, **constants):
             kernel[grid](*args, num_warps=warps, **constants)
 
 
-def block_width(table_rows, D, element_size):
+def block_width(table_rows: int, D: int, element_size: int) -> int:
     """How many of D columns a program reads at once: a power of two.
 
     Rows are gathered again and again from a table (table_rows, D). Programs that read the same columns run
     together, so a slice of the table that fits in L2 comes from memory once. Less padding is better, too.
     """
-    def wasteful(width):
-        padded, padded_less = (triton.cdiv(D, each) * each for each in (width, width // 2))
+    def wasteful(width: int) -> bool:
+        padded, padded_less = (triton.cdiv(D, block) * block for block in (width, width // 2))
         return padded_less < padded or table_rows * width * element_size > SLICE_BYTES
 
     width = min(WIDEST, triton.next_power_of_2(D))
@@ -71,7 +75,7 @@ def block_width(table_rows, D, element_size):
     return width
 
 
-def block_height(entries, segments, width, elements):
+def block_height(entries: int, segments: int, width: int, elements: int) -> int:
     """How many entries a program reads at once: a power of two, about as many as a segment has.
 
     elements  at most so many numbers in flight, each entry reading `width`
@@ -80,7 +84,7 @@ def block_height(entries, segments, width, elements):
     return min(triton.next_power_of_2(max(average, 1)), max(elements // width, 1))
 
 
-def wide(*tensors):
+def wide(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype in which products of these tensors are added up: at least float32."""
     dtype = torch.float32
     for tensor in tensors:
@@ -88,5 +92,6 @@ def wide(*tensors):
     return dtype
 
 
-def in_triton(dtype):
+def in_triton(dtype: torch.dtype) -> Any:
+    """torch's float32 or float64 as Triton's."""
     return {torch.float32: tl.float32, torch.float64: tl.float64}[dtype]

@@ -15,8 +15,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from . import decode as triton_decode, dots as triton_dots, launch as triton_launch, select as triton_select, weight_gradient as triton_weight_gradient
-from ..transpose import Transposed
+from . import decode, gathered_dots, launch as launching, select, weight_gradient
+from ..sparse_products import Transposed
 
 TARGETS = {80: "A100", 90: "H100", 100: "B200"}             # compute capability times 10
 SHARED_LIMIT = {80: 163 * 1024, 90: 227 * 1024, 100: 227 * 1024}    # bytes a program can have
@@ -51,14 +51,14 @@ class Usage(NamedTuple):
     stack: int                                              # bytes a thread; what is spilled lies there
 
     @property
-    def resident(self):
+    def resident(self) -> int:
         """Programs that a multiprocessor holds at once; registers are handed out by eights."""
         threads, registers = 32 * self.warps, triton.cdiv(self.registers, 8) * 8
         shared = SHARED_LIMIT[80] // max(self.shared, 1)
         return min(REGISTERS // (registers * threads), THREADS // threads, PROGRAMS, shared)
 
 
-def launches(shape):
+def launches(shape: Shape) -> list[launching.Launch]:
     """All launches of one sparse step of that shape, topk and batch_topk, each variant once."""
     D, M, k, B, dtype = shape
     nnz = B * k
@@ -66,18 +66,18 @@ def launches(shape):
     offsets, by_latent = entries.new_empty(B + 1), Transposed(entries, entries, entries.new_empty(M + 1))
     pre, x, W = (torch.empty(size, dtype=dtype, device="meta") for size in ((B, M), (B, D), (M, D)))
     values = torch.empty(nnz, dtype=dtype, device="meta")
-    triton_launch.noted.clear()
-    triton_select.select(pre, k)
-    triton_select.select(pre.view(1, -1), nnz)
-    triton_decode.decode(values, entries, offsets, W)
-    triton_dots.gathered_dots(x, entries, offsets, W)
-    triton_weight_gradient.weight_gradient(values, x, by_latent)
-    found = {(*source(launch)[1:], launch.warps): launch for launch in triton_launch.noted}
-    triton_launch.noted.clear()
-    return list(found.values())
+    launching.noted.clear()
+    select.select(pre, k)
+    select.select(pre.view(1, -1), nnz)
+    decode.decode(values, entries, offsets, W)
+    gathered_dots.gathered_dots(x, entries, offsets, W)
+    weight_gradient.weight_gradient(values, x, by_latent)
+    variants = {(*source(launch)[1:], launch.warps): launch for launch in launching.noted}
+    launching.noted.clear()
+    return list(variants.values())
 
 
-def source(launch):
+def source(launch: launching.Launch) -> tuple[ASTSource, str, str, str, str]:
     """(ASTSource, and as text what makes it different from another), with the guarantees a real launch gives.
 
     Tensors start at a multiple of 16 bytes; a whole number that is one is known as such, and a 1 is a constant.
@@ -98,41 +98,44 @@ def source(launch):
     return ASTSource(launch.kernel, signature, constants, attributes), *described
 
 
-def usage(launch, target):
+def usage(launch: launching.Launch, target: int) -> Usage:
     """Compile one launch for a target, a key of TARGETS, and read what the machine code uses."""
+    from triton import knobs                                # the older versions that can run the kernels have none
+
     compiled = triton.compile(source(launch)[0], target=GPUTarget("cuda", target, 32),
                               options={"num_warps": launch.warps})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kernel.cubin"
         path.write_bytes(compiled.asm["cubin"])
-        told = subprocess.run([triton.knobs.nvidia.cuobjdump.path, "--dump-resource-usage", path],
+        told = subprocess.run([knobs.nvidia.cuobjdump.path, "--dump-resource-usage", path],
                               capture_output=True, text=True, check=True).stdout
     words = dict(word.split(":") for word in told.split() if word.count(":") == 1 and not word.endswith(":"))
     shared, stack = compiled.metadata.shared + int(words["SHARED"]), int(words["STACK"]) + int(words["LOCAL"])
     return Usage(launch.kernel.__name__, launch.warps, int(words["REG"]), shared, stack)
 
 
-def floors(shape):
+def floors(shape: Shape) -> dict[str, launching.Floor]:
     """{step: Floor} at that shape."""
     D, M, k, B, dtype = shape
     nnz, size = B * k, dtype.itemsize
-    return {"select": triton_select.floor(B, k, M, size), "decode": triton_decode.floor(B, nnz, D, M, size),
-            "gathered_dots": triton_dots.floor(B, nnz, D, M, size),
-            "weight_gradient": triton_weight_gradient.floor(B, nnz, D, M, size)}
+    return {"select": select.floor(B, k, M, size), "decode": decode.floor(B, nnz, D, M, size),
+            "gathered_dots": gathered_dots.floor(B, nnz, D, M, size),
+            "weight_gradient": weight_gradient.floor(B, nnz, D, M, size)}
 
 
-def table(target, shape, usages):
+def table(target: int, shape: Shape, usages: list[Usage]) -> str:
     """The usages on one target as text."""
     rows = [("kernel", "warps", "registers", "shared", "stack", "resident"), *((*u, u.resident) for u in usages)]
     lines = [f"  {row[0]:15s}" + "".join(f"{cell:>11}" for cell in row[1:]) for row in rows]
     return "\n".join([f"sm_{target} ({TARGETS[target]}), {shape}", *lines])
 
 
-def main():
+def main() -> int:
+    """Print everything; returns the exit status 0."""
     for shape in SHAPES:
-        found = launches(shape)
+        compiled = launches(shape)
         for target in TARGETS:
-            print(table(target, shape, [usage(launch, target) for launch in found]))
+            print(table(target, shape, [usage(launch, target) for launch in compiled]))
         print("floors on an H100")
         for step, floor in floors(shape).items():
             mega, giga, micro = floor.bytes / 1e6, floor.flops / 1e9, 1e6 * floor.seconds

@@ -9,9 +9,13 @@ compete again: memory is read once. When k is so large that tiles would keep nea
 the k-th largest key of the row is found digit by digit from counts, and one last pass writes.
 """
 
+# Inside a function under @triton.jit, sums and constants are Triton's own, which its annotations do not say.
+# pyright: reportOperatorIssue=false, reportArgumentType=false
+
 import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from .launch import Floor, launch
 
@@ -23,10 +27,10 @@ BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 @triton.jit
 def load_keys(bits, at, inside):
     """Keys at bits[at]; from `inside` on -2, below every key."""
-    found = tl.load(bits + at, mask=at < inside, other=0)
-    if found.dtype == tl.int16:
-        found = found.to(tl.int32)
-    return tl.where(at < inside, tl.maximum(found, -1), -2)
+    keys = tl.load(bits + at, mask=at < inside, other=0)
+    if keys.dtype == tl.int16:
+        keys = keys.to(tl.int32)
+    return tl.where(at < inside, tl.maximum(keys, -1), -2)
 
 
 @triton.jit
@@ -56,9 +60,9 @@ def write_best(bits, origin, values, indices, first, inside, level, room, above_
 
 
 @triton.jit
-def tile_kernel(bits, origin, values, indices, n, tile, k, kept,
+def tile_kernel(bits, origin, values, indices, n, tile, k, winners,
                 HAS_ORIGIN: tl.constexpr, BLOCK: tl.constexpr, CHUNK: tl.constexpr):
-    """The k best of one tile of one row: bits (R, n) to the winners' keys and indices (R, kept)."""
+    """The k best of one tile of one row: bits (R, n) to the winners' keys and indices (R, winners)."""
     tiles = tl.cdiv(n, tile)
     row, number = (tl.program_id(0) // tiles).to(tl.int64), tl.program_id(0) % tiles
     first = number * tile
@@ -74,7 +78,7 @@ def tile_kernel(bits, origin, values, indices, n, tile, k, kept,
         low = tl.where(reach >= take, middle, low)
         high = tl.where(reach > take, high, tl.where(reach == take, middle, middle - 1))
 
-    room, out, none = take - tl.sum((keys > low).to(tl.int32), 0), row * kept + number * k, take * 0
+    room, out, none = take - tl.sum((keys > low).to(tl.int32), 0), row * winners + number * k, take * 0
     write_best(bits + start, origin + start, values + out, indices + out, first, inside, low, room,
                none, none, take, HAS_ORIGIN, CHUNK)
 
@@ -95,8 +99,8 @@ def count_kernel(bits, prefix, counts, n, tile, shift, BLOCK: tl.constexpr):
     digit = tl.where(begins, (number_of >> shift) & 255, 0).to(tl.int32)
     strangers = BLOCK - tl.sum(begins.to(tl.int32), 0)      # counted as 0 until here
     bins = tl.arange(0, 256)
-    found = tl.histogram(digit, 256) - tl.where(bins == 0, strangers, 0)
-    tl.store(counts + tl.program_id(0).to(tl.int64) * 256 + bins, found)
+    occurs = tl.histogram(digit, 256) - tl.where(bins == 0, strangers, 0)
+    tl.store(counts + tl.program_id(0).to(tl.int64) * 256 + bins, occurs)
 
 
 @triton.jit
@@ -111,7 +115,7 @@ def write_kernel(bits, level, room, above_before, equal_before, values, indices,
                tl.load(equal_before + program), k, False, CHUNK)
 
 
-def select(pre, k, order_by=None):
+def select(pre: Tensor, k: int, order_by: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The k best entries of each row, as `select.select`, by ascending index, no index twice.
 
     pre, order_by (R, n), 1 <= k <= n; returns values and indices (R, k)
@@ -129,36 +133,36 @@ def select(pre, k, order_by=None):
     return torch.where(bits >= 0, pre.gather(-1, indices), 0), indices
 
 
-def _tile(n):
+def _tile(n: int) -> int:
     """Tiles of equal length, a multiple of 16 so that rows of even tiles stay aligned."""
     return triton.cdiv(triton.cdiv(n, triton.cdiv(n, TILE)), 16) * 16
 
 
-def _sizes(tile):
+def _sizes(tile: int) -> tuple[int, int, int]:
     """(BLOCK, CHUNK, warps): 32 keys a thread while they are compared, 4 while they are written."""
     block = triton.next_power_of_2(tile)
     return block, max(block // 8, min(block, 128)), min(max(block // 1024, 1), 16)
 
 
-def _tiles(bits, origin, tile, k):
+def _tiles(bits: Tensor, origin: Tensor | None, tile: int, k: int) -> tuple[Tensor, Tensor]:
     """One level: bits (R, n) to the winners' bits and indices (R, fewer)."""
     R, n = bits.shape
     tiles, (block, chunk, warps) = triton.cdiv(n, tile), _sizes(tile)
-    kept = (tiles - 1) * k + min(k, n - (tiles - 1) * tile)
-    best = torch.empty(R, kept, dtype=bits.dtype, device=bits.device)
-    indices = torch.empty(R, kept, dtype=torch.int64, device=bits.device)
+    winners = (tiles - 1) * k + min(k, n - (tiles - 1) * tile)
+    best = torch.empty(R, winners, dtype=bits.dtype, device=bits.device)
+    indices = torch.empty(R, winners, dtype=torch.int64, device=bits.device)
     launch(tile_kernel, (R * tiles,), bits, indices if origin is None else origin, best, indices,
-           n, tile, k, kept, HAS_ORIGIN=origin is not None, BLOCK=block, CHUNK=chunk, warps=warps)
+           n, tile, k, winners, HAS_ORIGIN=origin is not None, BLOCK=block, CHUNK=chunk, warps=warps)
     return best, indices
 
 
-def _by_counting(bits, k):
+def _by_counting(bits: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """`select` for a large k: the k-th largest key of each row digit by digit, the highest first."""
     (R, n), tile, device = bits.shape, _tile(bits.shape[1]), bits.device
     tiles, (block, chunk, warps) = triton.cdiv(n, tile), _sizes(tile)
     room = torch.full((R,), k, device=device)               # how many the prefix itself has still to give
     level = torch.zeros(R, dtype=torch.int64, device=device)
-    above = torch.zeros(R, tiles, dtype=torch.int64, device=device)
+    above = equal = torch.zeros(R, tiles, dtype=torch.int64, device=device)
     bins = torch.arange(256, device=device)
     for shift in range(8 * bits.element_size() - 8, -1, -8):
         counts = torch.empty(R, tiles, 256, dtype=torch.int32, device=device)
@@ -173,13 +177,13 @@ def _by_counting(bits, k):
     values = torch.empty(R, k, dtype=bits.dtype, device=device)
     indices = torch.empty(R, k, dtype=torch.int64, device=device)
     level = (level - 1).to(torch.int64 if bits.element_size() == 8 else torch.int32)      # a key again
-    before = [(each.cumsum(1) - each).int() for each in (above, equal)]
+    before = [(counted.cumsum(1) - counted).int() for counted in (above, equal)]
     launch(write_kernel, (R * tiles,), bits, level, room.int(), *before, values, indices, n, tile, k,
            CHUNK=chunk, warps=warps)
     return values, indices
 
 
-def floor(B, K, M, size):
+def floor(B: int, K: int, M: int, size: int) -> Floor:
     """pre read once, what was chosen written. The arithmetic is integer: one comparison a number.
 
     size  bytes of a number of pre

@@ -9,6 +9,7 @@ comes after the last.
 import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from .decode import add_entries
 from .launch import Floor, block_height, block_width, in_triton, launch, wide
@@ -20,7 +21,7 @@ ELEMENTS = 2048                                             # of rows in flight 
 @triton.jit
 def piece_kernel(coefficients, samples, whole, rows, pieces, D, LENGTH: tl.constexpr,
                  BLOCK_E: tl.constexpr, BLOCK_D: tl.constexpr, WIDE: tl.constexpr):
-    """The sum of one piece, if the piece lies within one latent; others are nobody's."""
+    """The sum of one piece, if the piece lies within one latent; others are left as they are and not read."""
     piece = tl.program_id(0)
     if tl.load(whole + piece) != 0:
         d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
@@ -52,8 +53,9 @@ def latent_kernel(coefficients, samples, offsets, rows, pieces, out, D, LENGTH: 
     tl.store(at, gradient.to(out.dtype.element_ty), mask=d < D)
 
 
-def weight_gradient(coefficients, rows, transposed, out=None, add=False):
-    """See `weight_gradient.weight_gradient`: coefficients (nnz,), rows (B, D); returns (M, D)."""
+def weight_gradient(coefficients: Tensor, rows: Tensor, transposed: tuple[Tensor, Tensor, Tensor],
+                    out: Tensor | None = None, add: bool = False) -> Tensor:
+    """See `sparse_products.weight_gradient`: coefficients (nnz,), rows (B, D), transposed: Transposed; returns (M, D)."""
     order, samples, offsets = transposed
     assert len(order) < 2**31, "more entries than a 32-bit integer counts"
     (B, D), M, nnz, dtype = rows.shape, len(offsets) - 1, len(order), wide(coefficients, rows)
@@ -70,14 +72,14 @@ def weight_gradient(coefficients, rows, transposed, out=None, add=False):
     return out
 
 
-def _whole(offsets, count):
+def _whole(offsets: Tensor, count: int) -> Tensor:
     """(count,) int32: 1 where a piece lies within one latent."""
     starts = torch.arange(count, device=offsets.device, dtype=offsets.dtype) * PIECE
     after = torch.searchsorted(offsets, starts, right=True)  # the latent after that of the piece's first
     return (offsets[after] >= starts + PIECE).int()
 
 
-def floor(B, nnz, D, M, size):
+def floor(B: int, nnz: int, D: int, M: int, size: int) -> Floor:
     """The rows, once; coefficients and order; the gradient in float32.
 
     size  bytes of a number of rows and of coefficients; an index has 8

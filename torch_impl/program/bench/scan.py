@@ -15,7 +15,7 @@ from ...absorption.pairs import evidence
 from ...absorption.scan import candidates, scan
 from ...training.config import SAEConfig
 from ...sae.constraints import normalize_rows
-from ...absorption.detector import weighed
+from ...absorption.detector import score_of
 from ...training.module import SparseAutoencoder
 from .worker import OfProcess
 
@@ -54,7 +54,7 @@ def streamed(W: Tensor, index: Tensor, samples: int) -> tuple[float, float, floa
         sae.parameters_by_name()["W_enc"].copy_(W)
     rows = torch.randn(samples, W.shape[1], generator=torch.Generator().manual_seed(1))
     product = clock(lambda: [part @ W.T for part in rows.split(256)])
-    one_pass = lambda: weighed(evidence(scan(sae, rows, index), index, W))
+    one_pass = lambda: score_of(evidence(scan(sae, rows, index), index, W))
     return clock(one_pass), product, held(one_pass)
 
 

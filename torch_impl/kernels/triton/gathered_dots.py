@@ -3,6 +3,7 @@
 import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from .launch import Floor, block_height, block_width, in_triton, launch, wide
 
@@ -28,8 +29,8 @@ def dots_kernel(rows, indices, offsets, W, partial, nnz, D,
         tl.store(partial + block * nnz + entry, tl.sum(x[None, :] * direction, 1), mask=entry < last)
 
 
-def gathered_dots(rows, indices, offsets, W):
-    """See `dots.gathered_dots`: rows (B, D), indices (nnz,), offsets (B + 1,), W (M, D); returns (nnz,)."""
+def gathered_dots(rows: Tensor, indices: Tensor, offsets: Tensor, W: Tensor) -> Tensor:
+    """See `sparse_products.gathered_dots`: rows (B, D), indices (nnz,), offsets (B + 1,), W (M, D); returns (nnz,)."""
     assert len(indices) < 2**31, "more entries than a 32-bit integer counts"
     (B, D), nnz = rows.shape, len(indices)
     dtype = wide(rows, W)
@@ -41,7 +42,7 @@ def gathered_dots(rows, indices, offsets, W):
     return partial.sum(0) if blocks > 1 else partial[0]
 
 
-def floor(B, nnz, D, M, size):
+def floor(B: int, nnz: int, D: int, M: int, size: int) -> Floor:
     """The rows of W that are needed, once each; the samples; the indices; the products in float32.
 
     size  bytes of a number of W and of rows; an index has 8

@@ -1,0 +1,54 @@
+"""The options of the suite: one list for pytest, for --help and for the documents."""
+
+import os
+from pathlib import Path
+from textwrap import fill
+from typing import NamedTuple
+
+from sae_spec.spec_tests.core.adapter import DTYPES
+
+EXAMPLES = {"quick": 10, "normal": 30, "thorough": 300}          # of a property
+
+
+class Option(NamedTuple):
+    name: str            # "--dtype"
+    value: str           # "DTYPE", what stands for its value
+    meaning: str
+    pytest: dict         # what pytest's parser is told besides; None: it is not pytest's
+
+    @property
+    def usage(self):
+        return f"{self.name} {self.value}".strip()
+
+
+REPEATED = {"action": "append"}
+OPTIONS = (
+    Option("--adapter", "NAME_OR_PATH", "what is checked: one of ours (reference_numpy, torch_impl), a module, or a .py file",
+           REPEATED),
+    Option("--command", '"PROGRAM …"', "instead: a program that speaks JSON lines", None),
+    Option("--dtype", "DTYPE", "only this of float64, float32, float16 and bfloat16; may be repeated",
+           REPEATED | {"choices": DTYPES}),
+    Option("--clause", "PATTERN", "only these clauses, such as ACT-4 or 'ACT-*'; may be repeated", REPEATED),
+    Option("--case", "ID_OR_FILE", "only this golden case, or the cases of a replay file; may be repeated", REPEATED),
+    Option("--require", "PATTERNS", "clauses that may not be unsupported, such as 'ACT-*,SAE-1'", REPEATED | {"default": []}),
+    Option("--known-failures", "FILE", "a strict TOML list of failures that are expected", {"type": Path}),
+    Option("--effort", "EFFORT", "quick, normal or thorough: 10, 30 or 300 examples for a property",
+           {"choices": EXAMPLES, "default": os.environ.get("SAE_SPEC_EFFORT", "normal")}),
+    Option("--report", "FILE", "write the outcome as JSON to this file", {"type": Path}),
+    Option("--failures", "FOLDER", "where replay files of failing examples go (sae-spec-failures)",
+           {"type": Path, "default": Path("sae-spec-failures")}),
+    Option("--operations", "", "print all that an adapter can be asked, and check nothing", None),
+)
+
+EXIT_STATUS = "0 when every clause that the adapter supports holds, 1 when one fails, 2 or more for a usage error"
+
+
+def usage():
+    """What --help prints."""
+    width = max(len(option.usage) for option in OPTIONS) + 4
+    lines = [fill(option.meaning, 118, initial_indent=f"  {option.usage}".ljust(width), subsequent_indent=" " * width)
+             for option in OPTIONS]
+    return "\n".join([
+        "usage: python -m sae_spec.spec_tests --adapter NAME_OR_PATH [options]", "",
+        "Checks an implementation of sparse autoencoders against the specification: golden cases first, then properties.", "",
+        *lines, "", f"Exit status: {EXIT_STATUS}.", ""])

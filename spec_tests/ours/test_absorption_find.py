@@ -1,0 +1,163 @@
+"""`find_absorption`: the planted pair, in numbers; what the command writes; the corrected read-out; mistakes."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from sae_spec.reference.absorption import detector, read_out
+from sae_spec.reference.absorption.stream import observe
+from sae_spec.reference.worlds import theory, toy_worlds
+from sae_spec.reference.worlds.toy_models import draw
+from sae_spec.torch_impl import SAEConfig, SparseAutoencoder
+from sae_spec.torch_impl.absorption.find import STAGES, AbsorbedPair, find_absorption
+from sae_spec.torch_impl.absorption.recall import feature_recall
+from sae_spec.torch_impl.training.config import TrainingConfig
+from sae_spec.torch_impl.training.run import checkpoint
+from sae_spec.torch_impl.training.trainer import Trainer
+
+D, N, DELTA = 6, 6000, 0.75
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def planted(delta=DELTA, tied=False, dtype=torch.float64):
+    """An SAE of the hierarchy whose latent 1 has absorbed delta of latent 0; samples (N, D), what is in them (N, 4)."""
+    rng = np.random.default_rng(0)
+    world = toy_worlds.hierarchy(rng, D=D)
+    W_enc, W_dec = world.directions.copy(), world.directions.copy()
+    W_enc[:2], W_dec[:2] = theory.delta_family(*world.directions[:2], delta)
+    x, magnitudes = draw(world, rng, N)
+    sae = SparseAutoencoder(SAEConfig(D=D, M=4, activation="relu", tied=tied), dtype=dtype).eval()
+    with torch.no_grad():
+        sae.W_dec.copy_(torch.tensor(W_dec))
+        if not tied:
+            sae.W_enc.copy_(torch.tensor(W_enc))
+    return sae, torch.tensor(x, dtype=dtype), magnitudes > 0
+
+
+@pytest.mark.parametrize("delta", [0.5, 0.75, 1.0])
+def test_the_planted_pair_is_found_and_nothing_else(delta):
+    sae, rows, on = planted(delta)
+    report = find_absorption(sae, rows)
+    (pair,), (parent,) = report.pairs, report.parents
+    silenced = int(on[:, 1].sum()) if delta == 1 else 0
+    assert (pair.parent, pair.child) == (0, 1) and abs(pair.score - delta) < 1e-9
+    assert abs(pair.silent + pair.low - delta) < 1e-9 and abs(pair.level - 1) < 1e-9 and abs(pair.carried - 1) < 1e-9
+    assert (parent.parent, parent.children, parent.firings_lost) == (0, (1,), silenced)
+    assert parent.firings == on[:, 0].sum() - silenced and parent.share_lost == silenced / on[:, 0].sum()
+    assert (report.samples, report.latents_that_fire, report.candidates_per_latent) == (N, 4, 4)
+    assert not find_absorption(sae, rows, threshold=min(delta + 1e-6, 1.0)).pairs
+
+
+def test_every_pair_and_number_is_the_references():
+    """A threshold of 0: whatever has a score at all, the strongest first."""
+    sae, rows, _ = planted()
+    arrays = {name: getattr(sae, name).detach().numpy() for name in ("W_enc", "W_dec", "b_dec")}
+    stream = observe(rows.numpy(), sae.encode(rows).detach().numpy(), arrays["W_dec"], arrays["b_dec"])
+    score = detector.absorption_score(stream, arrays["W_enc"], arrays["W_dec"])
+    report, evidence = find_absorption(sae, rows, threshold=0.0), detector.evidence(stream, arrays["W_dec"])
+    assert {(pair.parent, pair.child) for pair in report.pairs} == set(zip(*map(np.ndarray.tolist, np.nonzero(score))))
+    assert [pair.score for pair in report.pairs] == sorted((pair.score for pair in report.pairs), reverse=True)
+    for pair in report.pairs:
+        place = pair.parent, pair.child
+        assert abs(pair.score - score[place]) < 1e-9
+        for name in AbsorbedPair._fields[3:]:
+            np.testing.assert_allclose(getattr(pair, name), getattr(evidence, name)[place], atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_corrected_read_out_gives_the_parent_back(dtype):
+    sae, rows, on = planted(dtype=dtype)
+    report, acts = find_absorption(sae, rows), sae.encode(rows).detach()
+    before = acts.clone()
+    got = report.corrected(acts)
+    score = np.zeros((4, 4))
+    score[0, 1] = report.pairs[0].score
+    A = read_out.read_out_matrix(score, sae.W_dec.detach().double().numpy())
+    tolerance = 100 * torch.finfo(dtype).eps                # of numbers near 1, after a product of six terms
+    np.testing.assert_allclose(got.numpy(), read_out.corrected(acts.numpy(), A), atol=tolerance)
+    np.testing.assert_allclose(got[:, 0].numpy(), on[:, 0], atol=tolerance)
+    assert got.dtype == dtype and torch.equal(acts, before)             # what was given is not written into
+    with pytest.raises(ValueError, match=r"acts has shape \(5, 3\), expected \(B, M = 4\)"):
+        report.corrected(torch.zeros(5, 3))
+
+
+def test_recall_comes_back():
+    sae, rows, on = planted(1.0)
+    report = find_absorption(sae, rows)
+    parent, *others = feature_recall(sae, rows, torch.tensor(on), report)
+    alone = (on[:, 0] & ~on[:, 1]).sum()
+    assert (parent.latent, parent.recall, parent.recall_corrected) == (0, alone / on[:, 0].sum(), 1.0)
+    assert parent.precision == parent.precision_corrected == 1.0
+    assert [other[2:] for other in others] == [(1.0, 1.0, 1.0, 1.0)] * 3
+
+
+def test_a_tied_sae_has_no_absorbed_pairs():
+    sae, rows, _ = planted(tied=True)
+    report = find_absorption(sae, rows, threshold=0.0)
+    assert report.tied and report.pairs == report.parents == ()
+    acts = sae.encode(rows).detach()
+    assert torch.equal(report.corrected(acts), acts)
+
+
+def test_no_rows_no_pairs():
+    sae, rows, _ = planted()
+    report = find_absorption(sae, rows[:0])
+    assert (report.samples, report.latents_that_fire, report.pairs) == (0, 0, ())
+
+
+def test_the_document_is_what_the_command_writes(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    from sae_spec.torch_impl.program.command_line import main
+
+    sae, rows, _ = planted(dtype=torch.float32)
+    trainer = Trainer(sae, TrainingConfig(steps=1))
+    monkeypatch.chdir(tmp_path)
+    checkpoint.start(tmp_path / "run", sae.config, trainer.training, "toy")
+    checkpoint.save(tmp_path / "run", sae, trainer.moments(), 0)
+    np.save("acts.npy", rows.numpy())
+    with pytest.raises(SystemExit) as ended:
+        main(["absorption", "run", "--data", "acts.npy", "--report", "out", "--top", "3", "--threshold", "0.5"])
+    assert ended.value.code == 0, capsys.readouterr().err
+    document = json.loads((tmp_path / "out" / "absorption.json").read_text())
+    want = find_absorption(sae.eval(), rows, top=3, threshold=0.5).to_dict("run", "acts.npy")
+    assert document == want and list(document) == list(want) and len(document["pairs"]) == 1
+    assert document["pairs"][0]["coupled"] is None          # the child does not vary: asked of nothing, and JSON has no NaN
+
+
+def test_progress_is_told_to_the_end():
+    sae, rows, _ = planted()
+    told = []
+    quiet = find_absorption(sae, rows)
+    loud = find_absorption(sae, rows, batch_size=1000, progress=lambda *news: told.append(news))
+    assert [stage for stage in dict.fromkeys(stage for stage, _, _ in told)] == list(STAGES)
+    last = {stage: (done, total) for stage, done, total in told}
+    assert last == {"candidate pairs": (1, 1), "activations": (N, N), "evidence": (4, 4)}
+    assert [done for stage, done, _ in told if stage == "activations"] == list(range(1000, N + 1, 1000))
+    np.testing.assert_allclose(loud.pairs[0], quiet.pairs[0], rtol=1e-12)   # sums in another order
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"rows": torch.zeros(5, 7)}, r"rows has shape \(5, 7\), expected \(N, D = 6\)"),
+    ({"rows": torch.zeros(6)}, r"rows has shape \(6,\), expected \(N, D = 6\)"),
+    ({"rows": torch.full((5, 6), torch.nan)}, "x .*finite"),
+    ({"top": 0}, "top must be at least 1, got 0"),
+    ({"threshold": 1.5}, "threshold must be from 0 to 1, got 1.5"),
+])
+def test_a_mistake_is_named(change, said):
+    sae, rows, _ = planted()
+    with pytest.raises(ValueError, match=said):
+        find_absorption(**({"sae": sae, "rows": rows} | change))
+
+
+def test_train_mode_is_a_mistake():
+    sae, rows, _ = planted()
+    with pytest.raises(ValueError, match="sae is in train mode"):
+        find_absorption(sae.train(), rows)
