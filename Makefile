@@ -37,8 +37,9 @@ test: lint        ## everything that decides whether main is sound
 quick: install        ## the same in two dtypes, with fewer examples and without the long runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal spec_tests --effort quick --dtype float64 --dtype bfloat16 -m 'not long'
 
-lint: install        ## ruff, with the rules of pyproject.toml
-	$(BIN)/ruff check .
+lint: install        ## ruff and the types of torch_impl, with the rules of pyproject.toml
+	$(BIN)/ruff check --quiet .
+	$(BIN)/basedpyright --level error
 
 check: install        ## golden data and documents in line; the implementation against the whole suite
 	$(BIN)/python -m sae_spec.fixtures.generate --check
