@@ -2,7 +2,6 @@
 
 import fnmatch
 import json
-import os
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings

@@ -5,7 +5,6 @@ import numpy as np
 from sae_spec.reference.absorption import detector
 from sae_spec.reference.absorption.stream import observe
 from sae_spec.reference.worlds import toy_worlds
-from sae_spec.reference.sae.constraints import row_norms
 from sae_spec.reference.absorption.ground_truth import match, scores
 from sae_spec.reference.absorption.read_out import corrected, read_out_matrix
 from sae_spec.reference.worlds.toy_models import draw

@@ -139,7 +139,8 @@ def show(result):
                "false negatives", "true negatives")
     lines = {"detector": result["detector"], "  unclear as not": result["unclear as not"],
              "  trained only": result["trained only"],
-             "  named worlds": result["named worlds"], "  unseen worlds": result["unseen worlds"], **{f"  {n}": v for n, v in result["by world"].items()},
+             "  named worlds": result["named worlds"], "  unseen worlds": result["unseen worlds"],
+             **{f"  {n}": v for n, v in result["by world"].items()},
              **{f"  {n}": v for n, v in result["by architecture"].items()},
              **{f"weights: {n}": v for n, v in result["weights alone"].items()}}
     print(" " * 22 + "  ".join(f"{c.replace('true ', 'T').replace('false ', 'F')[:10]:>10}" for c in columns))

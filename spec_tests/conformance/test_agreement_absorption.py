@@ -8,7 +8,7 @@ from sae_spec.spec_tests.adapters import reference_numpy
 from sae_spec.spec_tests.core.compare import assert_same
 from sae_spec.spec_tests.core.properties import clause
 from sae_spec.spec_tests.core.strategies import dyadic
-from sae_spec.spec_tests.conformance.test_detector import C, P, eighths, family
+from sae_spec.spec_tests.conformance.test_detector import eighths, family
 
 flags = lambda *shape: dyadic(shape, 0.0, 1.0, 1.0)
 odd = lambda *shape: dyadic(shape, -2.0, 1.0, 1.0).map(lambda array: array + 0.5)

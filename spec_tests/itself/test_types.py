@@ -15,8 +15,8 @@ pytest.importorskip("basedpyright", reason="a tool of those who change this proj
 GOOD = '''
 import sae_spec.torch_impl as production
 from sae_spec.torch_impl import (
-    Activations, CheckpointError, Output, SAEConfig, SparseAutoencoder, Trainer, TrainingConfig, TrainingDiverged,
-    config_mapping, load, load_any, load_sae, open_activations, save,
+    AbsorptionReport, Activations, CheckpointError, Output, SAEConfig, SparseAutoencoder, Trainer, TrainingConfig,
+    TrainingDiverged, config_mapping, find_absorption, load, load_any, load_sae, open_activations, save,
 )
 from torch import Tensor
 from typing_extensions import assert_type
@@ -49,6 +49,7 @@ save(sae, "sae.safetensors")
 assert_type(load("sae.safetensors", device="cpu"), SparseAutoencoder)
 assert_type(load_any("elsewhere"), SparseAutoencoder)
 config_mapping(config, training)["priced"]
+assert_type(find_absorption(sae, data.rows), AbsorptionReport)
 assert_type(production.Trainer.resume("run"), Trainer)
 '''
 # (a line, what the checker must say of it)

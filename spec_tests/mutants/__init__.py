@@ -8,7 +8,8 @@ libraries; `seen_in` says whose.
 import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from sae_spec.spec_tests.adapters import reference_numpy
 

@@ -68,7 +68,10 @@ def test_a_run_whose_configuration_cannot_be_used(change, said, run_folder):
         assert complaint(run_folder, CheckpointError, call, run_folder).startswith(f"{path}: {said}")
 
 
-def rewritten(edit, about={"steps_done": "6"}):
+SIX_STEPS = {"steps_done": "6"}
+
+
+def rewritten(edit, about=SIX_STEPS):
     """Spoil a safetensors file by editing its tensors or what it says about itself."""
     def spoil(path):
         tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}

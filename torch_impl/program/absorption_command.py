@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,14 +29,14 @@ sae-spec absorption run --data acts.npy --report out --truth labels.npy --direct
 Run = Annotated[Path, typer.Argument(help="The SAE's folder.")]
 Data = Annotated[Path, typer.Option(help="Activations: a .npy or .safetensors file, (N, D).")]
 Report = Annotated[Path, typer.Option(help="Folder for the page and the numbers.")]
-Truth = Annotated[Optional[Path], typer.Option(help=(
+Truth = Annotated[Path | None, typer.Option(help=(
     "A .npy file (N, F) of true or false: which features are in which row; recall is then reported."))]
-Directions = Annotated[Optional[Path], typer.Option(help=(
+Directions = Annotated[Path | None, typer.Option(help=(
     "A .npy file (F, D): the features' directions, or probes for them; they say which latent stands for which feature."))]
-Tensor = Annotated[Optional[str], typer.Option(help="Which tensor of a .safetensors file.")]
-Samples = Annotated[Optional[int], typer.Option(min=1, help="Read only so many rows (default: all).")]
+Tensor = Annotated[str | None, typer.Option(help="Which tensor of a .safetensors file.")]
+Samples = Annotated[int | None, typer.Option(min=1, help="Read only so many rows (default: all).")]
 Top = Annotated[int, typer.Option(min=1, help="Possible parents to compare each latent with.")]
-Threshold = Annotated[Optional[float], typer.Option(min=0, max=1, help="Score above which a pair is absorbed.")]
+Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Score above which a pair is absorbed.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 

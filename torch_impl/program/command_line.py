@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NoReturn, Optional
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -37,7 +37,7 @@ app = typer.Typer(help=folded(ABOUT), no_args_is_help=True, add_completion=False
                   rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
-def main(argv: Optional[list[str]] = None) -> NoReturn:
+def main(argv: list[str] | None = None) -> NoReturn:
     """Run a command; never returns.
 
     argv    the arguments after the program's name; this process's unless given
@@ -90,7 +90,7 @@ def encode(
     run: Annotated[Path, typer.Argument(help="The SAE: a run's folder, a file of `save`, or a SAELens checkpoint.")],
     data: Annotated[Path, typer.Argument(help="Activations: a .npy or .safetensors file, (N, D).")],
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
-    tensor: Annotated[Optional[str], typer.Option(help="Which tensor of a .safetensors file.")] = None,
+    tensor: Annotated[str | None, typer.Option(help="Which tensor of a .safetensors file.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Which latents are on in every row of a file, and how strongly: values, indices and offsets.
@@ -119,7 +119,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A small shape and few rounds: does it run?")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     peers: Annotated[Path, typer.Option(help="The environment that `make bench-peers` makes.")] = Path(".peers"),
-    json: Annotated[Optional[Path], typer.Option(help="Add what was measured to this file, for its shape.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Add what was measured to this file, for its shape.")] = None,
 ) -> None:
     """How long a training step takes, beside the encoder's product and beside other libraries.
 
@@ -131,10 +131,10 @@ def bench(
     raise typer.Exit(run_bench(shape, choose_device(device), peers, json))
 
 
-Dtypes = Annotated[Optional[list[str]], typer.Option(help="Only this precision, e.g. float32; repeatable.")]
-Clauses = Annotated[Optional[list[str]], typer.Option(help="Only this clause, e.g. ACT-4; repeatable.")]
-Cases = Annotated[Optional[list[str]], typer.Option(help="Only the case with this id; repeatable.")]
-Required = Annotated[Optional[list[str]], typer.Option(help="Unsupported counts as failed here, e.g. 'ACT-*'; repeatable.")]
+Dtypes = Annotated[list[str] | None, typer.Option(help="Only this precision, e.g. float32; repeatable.")]
+Clauses = Annotated[list[str] | None, typer.Option(help="Only this clause, e.g. ACT-4; repeatable.")]
+Cases = Annotated[list[str] | None, typer.Option(help="Only the case with this id; repeatable.")]
+Required = Annotated[list[str] | None, typer.Option(help="Unsupported counts as failed here, e.g. 'ACT-*'; repeatable.")]
 
 
 @app.command()
@@ -145,7 +145,7 @@ def check(
     clause: Clauses = None,
     case: Cases = None,
     require: Required = None,
-    report: Annotated[Optional[Path], typer.Option(help="Write all outcomes to this JSON file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write all outcomes to this JSON file.")] = None,
 ) -> None:
     """Check an implementation against the specification's golden data and properties.
 

@@ -43,7 +43,6 @@ def sae_lens(weights: dict, settings: dict) -> tuple:
 
 def dictionary_learning(weights: dict, settings: dict) -> tuple:
     """TopK of dictionary_learning; arguments and result as in worker.py."""
-    import torch
     from dictionary_learning.trainers.top_k import TopKTrainer
 
     M, D = weights["W_dec"].shape
