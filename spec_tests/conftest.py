@@ -2,7 +2,6 @@
 
 import fnmatch
 import json
-import os
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -13,6 +12,7 @@ from sae_spec.spec_tests.core.known_failures import read_known_failures
 from sae_spec.spec_tests.core.options import EXAMPLES, OPTIONS
 from sae_spec.spec_tests.core.report import print_report, report_document
 from sae_spec.spec_tests.core.tally import TALLY
+from sae_spec.torch_impl.training.atomic import replace_text
 
 # What `pytest` runs when nobody says otherwise: both roads, production in every dtype.
 DEFAULT = ("reference_numpy", "torch_impl")
@@ -172,10 +172,8 @@ def pytest_sessionfinish(session, exitstatus):
     if path:
         pairs = bound_adapters(config)
         document = report_document(TALLY, [(label, module) for label, _, module, _ in pairs], exitstatus)
-        temporary = path.with_suffix(path.suffix + ".partial")
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
     stale = [known for known in config.known_failures if not known.hits]
     if stale and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 
-MEASURED = Path(__file__).parent / "measured"
+MEASURED = Path(__file__).resolve().parent / "measured"
 
 
 def options_of(argv):
@@ -36,7 +36,7 @@ def main(argv=None):
         from sae_spec.spec_tests.claims import published, untying, pricing, finding, readout  # noqa: F401
         from sae_spec.spec_tests.claims.page import document, page, verdict
         from sae_spec.spec_tests.claims.registry import CLAIMS
-        from sae_spec.torch_impl.training.atomic import replace_file
+        from sae_spec.torch_impl.training.atomic import replace_text
     except ModuleNotFoundError as error:
         print(f"{error.name} is missing: pip install 'sae-spec[demo]'", file=sys.stderr)
         return 2
@@ -58,7 +58,7 @@ def main(argv=None):
     if options.record:
         texts[MEASURED / "claims.json"] = as_json
     for path, text in texts.items():
-        replace_file(path, lambda part: part.write_text(text, encoding="utf-8"))
+        replace_text(path, text)
     print(f"{options.out / 'claims.html'} is written")
     return 0
 

@@ -97,7 +97,7 @@ def tied_overlap(seeds, tick):
               for rho in rhos for rng in generators(seeds)]
     of_the_second = lambda saes: cosines(saes, worlds)[:, 1].reshape(len(rhos), seeds)
     bound, free = trained(worlds, TIED, tick), trained(worlds, L1, tick)
-    off = [np.abs(np.abs((s["W_dec"] @ gram_schmidt(w.directions).T)).max(0) - 1).max() for s, w in zip(bound, worlds)]
+    off = [np.abs(np.abs(s["W_dec"] @ gram_schmidt(w.directions).T).max(0) - 1).max() for s, w in zip(bound, worlds)]
     fires = np.array([at(s, w, [[0, 1]], architecture=TIED)[0, 0] for s, w in zip(bound, worlds)])
     fires = fires.reshape(len(rhos), seeds)
     expected = np.sqrt(1 - np.square(rhos))

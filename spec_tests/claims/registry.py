@@ -1,6 +1,7 @@
 """What a claim is: a sentence somebody made, an experiment, numbers, and a verdict computed from them."""
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 

@@ -18,7 +18,7 @@ from sae_spec.spec_tests.claims.zoo_members import ARCHITECTURES, closed_form, t
 from sae_spec.spec_tests.claims.zoo_worlds import COMMON, NAMED, UNSEEN
 
 FIRST_SEED = {"fixing": 1_000, "evaluation": 12_000_000}
-MEASURED = Path(__file__).parent / "measured"
+MEASURED = Path(__file__).resolve().parent / "measured"
 LOOK_ALIKES = ("overlap", "exclusive", "siblings")                      # no absorption, the weights of absorption
 
 
@@ -139,7 +139,8 @@ def show(result):
                "false negatives", "true negatives")
     lines = {"detector": result["detector"], "  unclear as not": result["unclear as not"],
              "  trained only": result["trained only"],
-             "  named worlds": result["named worlds"], "  unseen worlds": result["unseen worlds"], **{f"  {n}": v for n, v in result["by world"].items()},
+             "  named worlds": result["named worlds"], "  unseen worlds": result["unseen worlds"],
+             **{f"  {n}": v for n, v in result["by world"].items()},
              **{f"  {n}": v for n, v in result["by architecture"].items()},
              **{f"weights: {n}": v for n, v in result["weights alone"].items()}}
     print(" " * 22 + "  ".join(f"{c.replace('true ', 'T').replace('false ', 'F')[:10]:>10}" for c in columns))
@@ -170,7 +171,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     import torch
 
-    from sae_spec.torch_impl.training.atomic import replace_file
+    from sae_spec.torch_impl.training.atomic import replace_text
 
     torch.set_num_threads(1)
     result = report(measure(options.split, options.each, options.out))
@@ -178,7 +179,7 @@ def main(argv=None):
     path = options.out / f"{options.split}.json"
     text = json.dumps(finite(result), indent=1) + "\n"
     for each in [path, MEASURED / "zoo.json"] if options.record else [path]:
-        replace_file(each, lambda part: part.write_text(text, encoding="utf-8"))
+        replace_text(each, text)
         print(f"{each} is written")
     detector = result["named worlds"]
     holds = detector["precision"] >= 0.95 and detector["recall"] >= 0.95 and detector["AUROC"] >= 0.98

@@ -18,7 +18,7 @@ from sae_spec.spec_tests.core.adapter import Bound
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.compare import compare
 
-FIXTURES = Path(find_spec("sae_spec.fixtures").origin).parent       # data: nothing of it is imported
+FIXTURES = Path(find_spec("sae_spec.fixtures").origin).resolve().parent      # data: nothing of it is imported
 FORMAT = 1
 
 

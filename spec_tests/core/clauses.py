@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import sae_spec.reference as reference
 
-REFERENCE = Path(reference.__file__).parent
+REFERENCE = Path(reference.__file__).resolve().parent       # an editable install has links
 AREAS = ("ACT", "SAE", "FREQ", "COST", "TRAIN", "TOY", "ABS", "META", "THEORY")
 START = re.compile(r"^\s*(?:.*?[\"”.)]\s+)?\[([A-Z]+-\d+)\]\s+(.*)$")
 END = re.compile(r"^\s*$|^\s*Source:|\"\"\"")

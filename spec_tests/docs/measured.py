@@ -97,7 +97,8 @@ def conditions(sessions):
     products = (f"{1e3 * session['subjects']['product']['median']:.0f} ms" for session in sessions)
     text = (f"Time: in units of the encoder's product alone, which took {' and '.join(products)} there; median of the ratios "
             f"within {sessions[0]['rounds']} rounds in turn. Memory: peak above parameters, gradients and moments, without mapped "
-            "files (the product: what it returns). bf16: with the encoder's product in bfloat16. encode: inference alone, to the latents that are on. "
+            "files (the product: what it returns). bf16: with the encoder's product in bfloat16. encode: inference alone, to the "
+            "latents that are on. "
             f"D = {s['D']}, k = {s['k']}, {s['B']} samples; {machine['device']}, "
             f"{machine['threads']} threads on {machine['cores']} cores, torch {machine['torch']}.")
     return fill(text, 120)

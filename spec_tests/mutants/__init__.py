@@ -11,7 +11,8 @@ import sys
 from contextlib import contextmanager
 from functools import cache
 from types import SimpleNamespace
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from sae_spec.spec_tests.adapters import reference_numpy
 

@@ -17,7 +17,8 @@ mutant may replace them.
 """
 
 import re
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 SHAPED = re.compile(r"(?P<state>state )?(?P<shape>\(.*?\)|any)(  (?P<meaning>.+))?")
 

@@ -24,7 +24,7 @@ def test_a_small_session():
 def test_a_subject_that_cannot_start_is_told_and_left_out():
     one = session.Subject("product", ["python", "-c", "raise SystemExit('no such library')"], "nowhere")
     assert one.read() is None and one.error == "no such library"
-    one.__exit__()
+    one.stop()
 
 
 def test_losses_that_differ_are_noticed():

@@ -1,6 +1,7 @@
 """Run folders that cannot be used: one line that names file and field, nothing overwritten; writes whole or absent."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -11,9 +12,11 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file
 
 from sae_spec.spec_tests.core.complaints import bytes_of, complaint
-from sae_spec.torch_impl import Activations, CheckpointError, SAEConfig, Trainer, TrainingConfig
+from sae_spec.torch_impl import (
+    Activations, CheckpointError, SAEConfig, SparseAutoencoder, Trainer, TrainingConfig, load, load_any, load_sae, save,
+)
 from sae_spec.torch_impl.training import checkpoint
-from sae_spec.torch_impl import load_sae
+from sae_spec.torch_impl.training.atomic import replace_text
 
 ROWS = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
 
@@ -65,7 +68,10 @@ def test_a_run_whose_configuration_cannot_be_used(change, said, run_folder):
         assert complaint(run_folder, CheckpointError, call, run_folder).startswith(f"{path}: {said}")
 
 
-def rewritten(edit, about={"steps_done": "6"}):
+SIX_STEPS = {"steps_done": "6"}
+
+
+def rewritten(edit, about=SIX_STEPS):
     """Spoil a safetensors file by editing its tensors or what it says about itself."""
     def spoil(path):
         tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
@@ -154,3 +160,76 @@ def test_a_file_half_written_never_shows(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         checkpoint.replace_file(tmp_path / "config.json", write)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"config.json": "whole"}
+
+
+# ---------------------------------------------------------------- one SAE in one file
+
+@pytest.fixture
+def sae_file(tmp_path):
+    trainer = new_trainer()
+    for _ in range(3):
+        trainer.step(torch.tensor(ROWS))
+    save(trainer.sae, tmp_path / "folder" / "sae.safetensors")
+    return trainer.sae, tmp_path / "folder" / "sae.safetensors"
+
+
+@pytest.mark.parametrize("read", [load, load_any])
+def test_an_sae_comes_back_from_its_file(read, sae_file):
+    sae, path = sae_file
+    again = read(path)
+    assert not again.training and again.config == sae.config
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in sae.state_dict().items())
+    x = torch.tensor(ROWS)
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(sae.eval()(x), again(x)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_an_sae_comes_back_in_the_precision_in_which_it_was_saved(dtype, tmp_path):
+    sae = SparseAutoencoder(SAEConfig(D=4, M=8, activation="jumprelu", tied=True, prefixes=(4, 8))).to(dtype)
+    save(sae, tmp_path / "sae.safetensors")
+    again = load(tmp_path / "sae.safetensors")
+    assert again.W_dec.dtype == dtype and again.price.dtype == sae.price.dtype and torch.equal(again.W_dec, sae.W_dec)
+
+
+def test_loading_a_run_says_which_function_reads_it(run_folder):
+    assert complaint(run_folder, CheckpointError, load, run_folder) == f"{run_folder}: is a folder; load_sae reads a run"
+    line = complaint(run_folder, CheckpointError, load, run_folder / "sae.safetensors")
+    assert line.startswith(f"{run_folder / 'sae.safetensors'}: format is None, expected 'sae-spec sae'")
+
+
+ABOUT = {"format": "sae-spec sae", "version": "1", "config": SAEConfig(D=4, M=8, k=2).model_dump_json()}
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (lambda path: path.unlink(), "no such file"),
+    (lambda path: path.write_bytes(path.read_bytes()[:-7]), "truncated or not a .safetensors file"),
+    (rewritten(lambda t: None, ABOUT | {"format": "x"}), "format is 'x', expected 'sae-spec sae'"),
+    (rewritten(lambda t: None, ABOUT | {"version": "2"}), "version is '2', this program reads '1'"),
+    (rewritten(lambda t: None, without(ABOUT, "config")), "config: SAEConfig: "),
+    (rewritten(lambda t: None, ABOUT | {"config": '{"D": 4}'}), "config: SAEConfig.M: is required"),
+    (rewritten(lambda t: t.pop("W_dec"), ABOUT), "W_dec is missing"),
+    (rewritten(lambda t: t.update(W_enc=torch.zeros(2)), ABOUT), "W_enc has shape (2,), expected (8, 4)"),
+    (rewritten(lambda t: t["b_enc"].fill_(np.inf), ABOUT), "b_enc holds a number that is not finite"),
+], ids=["gone", "cut", "format", "version", "no-config", "config", "missing", "shape", "inf"])
+def test_a_file_that_holds_no_sae(spoil, said, sae_file):
+    path = sae_file[1]
+    spoil(path)
+    assert complaint(path.parent, CheckpointError, load, path).startswith(f"{path}: {said}")
+
+
+def test_saving_that_fails_leaves_the_sae_that_was_there(sae_file, monkeypatch):
+    sae, path = sae_file
+    before = bytes_of(path.parent)
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        save(SparseAutoencoder(sae.config, seed=9), path)
+    assert bytes_of(path.parent) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a privilege on Windows")
+def test_a_link_stays_a_link(tmp_path):
+    """An editable install has links in place of files: what is written goes where they point."""
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    replace_text(tmp_path / "link", "new\n")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_bytes() == b"new\n"

@@ -1,11 +1,19 @@
 """The command `sae-spec absorption`: which latents of an SAE are absorbed into which."""
 
 import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .terminal import choose_device, say
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..training.data import Activations
 
 ABOUT = """Find feature absorption: latents that stay silent where a rarer one writes their direction too.
 
@@ -21,27 +29,27 @@ sae-spec absorption run --data acts.npy --report out --truth labels.npy --direct
 Run = Annotated[Path, typer.Argument(help="The SAE's folder.")]
 Data = Annotated[Path, typer.Option(help="Activations: a .npy or .safetensors file, (N, D).")]
 Report = Annotated[Path, typer.Option(help="Folder for the page and the numbers.")]
-Truth = Annotated[Optional[Path], typer.Option(help=(
+Truth = Annotated[Path | None, typer.Option(help=(
     "A .npy file (N, F) of true or false: which features are in which row; recall is then reported."))]
-Directions = Annotated[Optional[Path], typer.Option(help=(
+Directions = Annotated[Path | None, typer.Option(help=(
     "A .npy file (F, D): the features' directions, or probes for them; they say which latent stands for which feature."))]
-Tensor = Annotated[Optional[str], typer.Option(help="Which tensor of a .safetensors file.")]
-Samples = Annotated[Optional[int], typer.Option(min=1, help="Read only so many rows (default: all).")]
+Tensor = Annotated[str | None, typer.Option(help="Which tensor of a .safetensors file.")]
+Samples = Annotated[int | None, typer.Option(min=1, help="Read only so many rows (default: all).")]
 Top = Annotated[int, typer.Option(min=1, help="Possible parents to compare each latent with.")]
-Threshold = Annotated[Optional[float], typer.Option(min=0, max=1, help="Score above which a pair is absorbed.")]
+Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Score above which a pair is absorbed.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 
 def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"), truth: Truth = None,
                directions: Directions = None, tensor: Tensor = None, samples: Samples = None, top: Top = 32,
-               threshold: Threshold = None, device: Device = "auto"):
+               threshold: Threshold = None, device: Device = "auto") -> None:
+    """The command."""
     from ..absorption.detector import THRESHOLD
     from ..absorption.find import find_absorption
     from ..absorption.recall import feature_recall
     from ..formats import load_any
     from ..training.data import open_activations
     from . import absorption_report
-    from .train_command import choose_device, say
 
     sae, source = load_any(run, choose_device(device)), open_activations(data, tensor)
     if source.D != sae.config.D:
@@ -65,15 +73,14 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
 
 
 @contextmanager
-def progress_bars():
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """A function of stage, what is done and how much there is, that draws one bar for each stage on standard error."""
-    from rich.console import Console
-    from rich.progress import Progress
+    from ..training.progress import progress_bar
 
-    with Progress(console=Console(stderr=True)) as bars:
+    with progress_bar() as bars:
         tasks = {}
 
-        def progress(stage, done, total):
+        def progress(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
             bars.update(tasks[stage], completed=done)
@@ -81,16 +88,22 @@ def progress_bars():
         yield progress
 
 
-def read_truth(truth, directions, source, samples):
-    """(truth (N, F) bool, directions (F, D) or None) as tensors, checked; None where no truth is given."""
+def read_truth(truth: Path | None, directions: Path | None, source: "Activations",
+               samples: int | None) -> "tuple[torch.Tensor, torch.Tensor | None] | None":
+    """(truth (N, F) bool, directions (F, D) or None), checked; None where no truth is given.
+
+    raises  FileNotFoundError, ValueError that names the file
+    """
+    from ..training.data import open_npy
+
     if truth is None:
         if directions is not None:
             raise ValueError("--directions needs --truth: a direction does not say where its feature is")
         return None
-    labels = read_array(truth)
+    labels = open_npy(truth)
     if labels.ndim != 2 or len(labels) != source.N or labels.shape[1] < 1:
         raise ValueError(f"{truth}: has shape {tuple(labels.shape)}, expected (N = {source.N}, F)")
-    probes = None if directions is None else read_array(directions).float()
+    probes = None if directions is None else open_npy(directions).float()
     if probes is not None and tuple(probes.shape) != (labels.shape[1], source.D):
         wanted = (labels.shape[1], source.D)
         raise ValueError(f"{directions}: has shape {tuple(probes.shape)}, expected {wanted}")
@@ -99,24 +112,10 @@ def read_truth(truth, directions, source, samples):
     return labels[:samples] != 0, probes
 
 
-def read_array(path):
-    """The numbers of a .npy file as a tensor.  Raises ValueError where it holds something else."""
-    import numpy as np
-    import torch
-
-    try:
-        return torch.from_numpy(np.load(path))
-    except FileNotFoundError:
-        raise
-    except (ValueError, TypeError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: not a .npy file of numbers ({error})") from None
-
-
-def write(folder, document, page):
+def write(folder: Path, document: dict, page: str) -> None:
     """absorption.json and absorption.html in a folder."""
-    from ..training.atomic import replace_file
+    from ..training.atomic import replace_text
 
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    for name, content in (("absorption.json", text), ("absorption.html", page)):
-        replace_file(folder / name, lambda path: path.write_text(content, encoding="utf-8"))
+    replace_text(folder / "absorption.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    replace_text(folder / "absorption.html", page)

@@ -1,17 +1,19 @@
 """The console script `sae-spec`: its commands, and `main`, which turns a user's mistake into one line.
 
-Torch is imported by the command that needs it, so that --help answers at once, and without it.
+Importing this file needs the base dependencies alone. Torch is imported by the command that needs it, so that --help answers
+at once, and without torch; a command that lacks a package says which extra brings it.
 """
 
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NoReturn, Optional
+from typing import Annotated, NoReturn
 
 import typer
 
-from . import absorption_command
-from .terminal import choose_device, folded, missing, needs, say
+from . import absorption_command, train_command
+from .terminal import choose_device, folded, needs, say
 
 ABOUT = """Sparse autoencoders (SAEs): train them, and check that an implementation computes what it should.
 
@@ -35,7 +37,7 @@ app = typer.Typer(help=folded(ABOUT), no_args_is_help=True, add_completion=False
                   rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 
-def main(argv: Optional[list[str]] = None) -> NoReturn:
+def main(argv: list[str] | None = None) -> NoReturn:
     """Run a command; never returns.
 
     argv    the arguments after the program's name; this process's unless given
@@ -78,23 +80,7 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for what it draws.")] = 
     raise typer.Exit(run_demo(out))
 
 
-def add_train() -> None:
-    """The command `train`; its options are the fields of the configurations, which need pydantic."""
-    try:
-        from . import train_command
-    except ModuleNotFoundError as error:
-        lack = missing(error, "torch")
-
-        def train(words: Annotated[Optional[list[str]], typer.Argument(hidden=True)] = None) -> None:
-            raise lack
-
-        anything = {"ignore_unknown_options": True, "help_option_names": []}
-        app.command("train", help=f"Train an SAE ({lack}).", context_settings=anything)(train)
-    else:
-        app.command("train", help=folded(train_command.ABOUT))(needs("torch")(train_command.train))
-
-
-add_train()
+app.command("train", help=folded(train_command.ABOUT))(needs("torch")(train_command.train))
 app.command("absorption", help=folded(absorption_command.ABOUT))(needs("demo")(absorption_command.absorption))
 
 
@@ -104,7 +90,7 @@ def encode(
     run: Annotated[Path, typer.Argument(help="The SAE: a run's folder, a file of `save`, or a SAELens checkpoint.")],
     data: Annotated[Path, typer.Argument(help="Activations: a .npy or .safetensors file, (N, D).")],
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
-    tensor: Annotated[Optional[str], typer.Option(help="Which tensor of a .safetensors file.")] = None,
+    tensor: Annotated[str | None, typer.Option(help="Which tensor of a .safetensors file.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Which latents are on in every row of a file, and how strongly: values, indices and offsets.
@@ -133,7 +119,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A small shape and few rounds: does it run?")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     peers: Annotated[Path, typer.Option(help="The environment that `make bench-peers` makes.")] = Path(".peers"),
-    json: Annotated[Optional[Path], typer.Option(help="Add what was measured to this file, for its shape.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Add what was measured to this file, for its shape.")] = None,
 ) -> None:
     """How long a training step takes, beside the encoder's product and beside other libraries.
 
@@ -145,21 +131,21 @@ def bench(
     raise typer.Exit(run_bench(shape, choose_device(device), peers, json))
 
 
-Dtypes = Annotated[Optional[list[str]], typer.Option(help="Only this precision, e.g. float32; repeatable.")]
-Clauses = Annotated[Optional[list[str]], typer.Option(help="Only this clause, e.g. ACT-4; repeatable.")]
-Cases = Annotated[Optional[list[str]], typer.Option(help="Only the case with this id; repeatable.")]
-Required = Annotated[Optional[list[str]], typer.Option(help="Unsupported counts as failed here, e.g. 'ACT-*'; repeatable.")]
+Dtypes = Annotated[list[str] | None, typer.Option(help="Only this precision, e.g. float32; repeatable.")]
+Clauses = Annotated[list[str] | None, typer.Option(help="Only this clause, e.g. ACT-4; repeatable.")]
+Cases = Annotated[list[str] | None, typer.Option(help="Only the case with this id; repeatable.")]
+Required = Annotated[list[str] | None, typer.Option(help="Unsupported counts as failed here, e.g. 'ACT-*'; repeatable.")]
 
 
 @app.command()
-@needs("torch,test")
+@needs("test")
 def check(
     adapter: Annotated[str, typer.Argument(help="An adapter: its name or its path.")] = "torch_impl",
     dtype: Dtypes = None,
     clause: Clauses = None,
     case: Cases = None,
     require: Required = None,
-    report: Annotated[Optional[Path], typer.Option(help="Write all outcomes to this JSON file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write all outcomes to this JSON file.")] = None,
 ) -> None:
     """Check an implementation against the specification's golden data and properties.
 
@@ -168,7 +154,7 @@ def check(
     from sae_spec.spec_tests.__main__ import main as run_suite
 
     if adapter == "torch_impl":
-        from ..training import trainer  # noqa: F401        what is missing shows here, by name
+        needs("torch,test")(import_module)("sae_spec.torch_impl.training.trainer")       # what is missing shows here
     argv = ["--adapter", adapter]
     for name, values in {"dtype": dtype, "clause": clause, "case": case, "require": require}.items():
         for value in values or []:

@@ -44,11 +44,10 @@ def grid(rows: int, columns: int, width: float, height: float) -> tuple[Figure, 
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def heat(axes: Any, values: Any, title: str, across: str, down: str) -> Any:
-    """One heat map of cosines; returns the image, which a colour bar needs."""
-    image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+def heat(axes: Any, values: Any, title: str, across: str, down: str) -> None:
+    """One heat map of cosines."""
+    axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     axes.set(title=title, xlabel=across, ylabel=down)
-    return image
 
 
 @torch.no_grad()
@@ -58,11 +57,11 @@ def toy_heat_maps(trained: "Sequence[Trained]", directions: Tensor) -> Figure:
     for column, one in enumerate(trained):
         params = one.sae.parameters_by_name()
         for row, (word, weight) in enumerate((("encoder", encoder_weight(params)), ("decoder", params["W_dec"]))):
-            image = heat(axes[row, column], (normalize_rows(weight) @ directions.T).numpy(), f"{one.name}\n{word}",
-                         "feature", "latent")
+            heat(axes[row, column], (normalize_rows(weight) @ directions.T).numpy(), f"{one.name}\n{word}",
+                 "feature", "latent")
             axes[row, column].set_xticks(range(4), ["parent", "child", "2", "3"], fontsize=7)
             axes[row, column].set_yticks(range(len(weight)))
-    figure.colorbar(image, ax=axes, label="cosine", shrink=0.6)
+    figure.colorbar(axes[0, 0].images[0], ax=axes, label="cosine", shrink=0.6)
     return figure
 
 
@@ -74,8 +73,8 @@ def heat_maps(trained: "Sequence[Trained]") -> Figure:
         params, busiest = one.sae.parameters_by_name(), one.frequencies.argsort(descending=True)[:SHOWN]
         for row, (word, weight) in enumerate((("encoder", encoder_weight(params)), ("decoder", params["W_dec"]))):
             unit = normalize_rows(weight[busiest])
-            image = heat(axes[row, column], (unit @ unit.T).numpy(), f"{one.name}\n{word}", "latent", "latent")
-    figure.colorbar(image, ax=axes, label="cosine", shrink=0.6)
+            heat(axes[row, column], (unit @ unit.T).numpy(), f"{one.name}\n{word}", "latent", "latent")
+    figure.colorbar(axes[0, 0].images[0], ax=axes, label="cosine", shrink=0.6)
     return figure
 
 

@@ -22,6 +22,7 @@ def main():
     if missing:
         print(f"error: {sys.executable} has no {', '.join(missing)}; nothing is fetched here", file=sys.stderr)
         return 2
+    import sae_spec.spec_tests
     import torch
     import triton
 
@@ -30,7 +31,7 @@ def main():
         return 2
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, triton {triton.__version__}", flush=True)
     env = os.environ | {"SAE_SPEC_DEVICE": "cuda", "SAE_SPEC_KERNELS": "", "TRITON_INTERPRET": "0"}
-    suite = Path(find_spec("sae_spec.spec_tests").submodule_search_locations[0])
+    suite = Path(sae_spec.spec_tests.__file__).parent
     status = [subprocess.run([sys.executable, "-m", *words], env=env).returncode for words in (
         ["pytest", "-q", "-c", os.devnull, f"--rootdir={suite}", "--import-mode=importlib",
          "-p", "no:cacheprovider", suite / "ours" / "kernel_properties.py"],

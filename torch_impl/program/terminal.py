@@ -20,17 +20,12 @@ def needs(extra: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             try:
                 return command(*args, **options)
             except ModuleNotFoundError as error:
-                raise missing(error, extra) from None
+                package = (error.name or "").partition(".")[0]
+                if package in ("", "sae_spec"):             # not a missing package: a mistake of ours
+                    raise
+                raise MissingPackage(f"{package} is missing: pip install 'sae-spec[{extra}]'") from None
         return checked
     return mark
-
-
-def missing(error: ModuleNotFoundError, extra: str) -> Exception:
-    """The error of a failed import as one that names the extra; an import of our own that fails stays as it is."""
-    package = (error.name or "").partition(".")[0]
-    if package in ("", "sae_spec"):
-        return error
-    return MissingPackage(f"{package} is missing: pip install 'sae-spec[{extra}]'")
 
 
 def choose_device(name: str) -> str:

@@ -4,7 +4,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -42,9 +42,9 @@ sae = sae_spec.torch_impl.load_sae("run"); out = sae(x)
 OWN_OPTIONS = {
     "data": Annotated[Path, typer.Argument(help="Activations: a .npy or .safetensors file, (N, D).")],
     "out": Annotated[Path, typer.Option(help="The run folder: new or empty, unless --resume.")],
-    "config": Annotated[Optional[Path], typer.Option(help=(
+    "config": Annotated[Path | None, typer.Option(help=(
         "A TOML file with tables \\[sae] and \\[training]; options on the command line win."))],
-    "tensor": Annotated[Optional[str], typer.Option(help="Which tensor of a .safetensors file.")],
+    "tensor": Annotated[str | None, typer.Option(help="Which tensor of a .safetensors file.")],
     "device": Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")],
     "resume": Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")],
 }
@@ -116,7 +116,7 @@ def refuse_changes(tables: Mapping[str, Mapping[str, Any]], trainer: "Trainer", 
                    options: Mapping[str, Any]) -> None:
     """A resumed run keeps its configuration; asking for another is an error, not ignored."""
     for table, config in (("sae", trainer.sae.config), ("training", trainer.training)):
-        wanted = build(type(config), config.model_dump() | tables[table], file, options)
+        wanted = build(type(config), {**config.model_dump(), **tables[table]}, file, options)
         for name in tables[table]:
             if getattr(wanted, name) != getattr(config, name):
                 raise ValueError(f"{type(config).__name__}.{name}: the run to resume has "
@@ -156,7 +156,7 @@ def option_of(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     option = typer.Option(f"--{flag}/--no-{flag}" if kind is bool else f"--{flag}", rich_help_panel=panel,
                           help=(field.description or "") + choices + shown)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None,
-                             annotation=Annotated[Optional[kind], option])
+                             annotation=Annotated[kind | None, option])
 
 
 vars(train)["__signature__"] = signature_of_train()

@@ -10,7 +10,7 @@ This module does not import torch.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, Optional
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -31,7 +31,7 @@ def one_line(error: ValidationError, model: type[BaseModel]) -> str:
     first = error.errors()[0]
     where = ".".join([model.__name__, *map(str, first["loc"])])
     if first["type"] == "value_error":                      # from a validator below, which names its field
-        return f"{where}.{first['ctx']['error']}"
+        return f"{where}.{first.get('ctx', {}).get('error')}"
     if first["type"] == "missing":
         return f"{where}: is required"
     if first["type"] == "extra_forbidden":
@@ -80,12 +80,12 @@ class SAEConfig(Config):
     D: int = Field(ge=1, description="dimension of the activations that are taken apart")
     M: int = Field(ge=1, description="number of latents")
     activation: Activation = Field(default="batch_topk", description="rule that says which latents are on")
-    k: Optional[int] = Field(default=None, description=(
+    k: int | None = Field(default=None, description=(
         "latents on per sample; for the budget rules the budget. The *_topk activations need it, "
         "the others take none"))
     tied: bool = Field(default=False, description="encode with the decoder's own matrix")
     subtract_b_dec: bool = Field(default=True, description="subtract b_dec from the input before encoding")
-    prefixes: Optional[tuple[int, ...]] = Field(default=None, strict=False, description=(
+    prefixes: tuple[int, ...] | None = Field(default=None, strict=False, description=(
         "Matryoshka: sizes that increase up to M (default: only M)"))
     bandwidth: float = Field(default=1e-3, gt=0, description=(
         "jumprelu: width of the window that trains thresholds, in units of pre-activations"))
@@ -123,11 +123,11 @@ class TrainingConfig(Config):
         "steps of linear decay at the end (default: 1/5 of the steps)"))
     sparsity_warmup_steps: int = Field(default_factory=lambda given: given["steps"] // 20, ge=0, description=(
         "steps until l1, l0 and tanh count in full (default: 1/20 of the steps)"))
-    max_grad_norm: Optional[float] = Field(default=None, gt=0, description=(
+    max_grad_norm: float | None = Field(default=None, gt=0, description=(
         "clip all gradients together to this norm (default: do not clip)"))
     dead_after: int = Field(default_factory=tenth_of_the_run, ge=1, description=(
         "a latent silent for so many samples is dead (default: a tenth of the run, at most 10 million)"))
-    priced: Optional[bool] = Field(default=None, description=(
+    priced: bool | None = Field(default=None, description=(
         "weigh each latent by its frequency-aware price (default: where the activation is a budget rule)"))
     frequency_decay: float = Field(default=0.999, ge=0, lt=1, description="memory of the running frequency")
     min_frequency: float = Field(default=1e-6, gt=0, le=1, description="a lower frequency is priced as this one")
@@ -138,10 +138,10 @@ class TrainingConfig(Config):
     tanh_scale: float = Field(default=4.0, gt=0, description="steepness of the tanh cost")
     tie_coefficient: float = Field(default=0.0, ge=0, description=(
         "factor of the penalty on encoder and decoder rows that point apart"))
-    aux_coefficient: Optional[float] = Field(default=None, ge=0, description=(
+    aux_coefficient: float | None = Field(default=None, ge=0, description=(
         "factor of the auxiliary loss that revives dead latents (default: 1/32 for the *_topk activations, "
         "0 for others)"))
-    k_aux: Optional[int] = Field(default=None, ge=1, description=(
+    k_aux: int | None = Field(default=None, ge=1, description=(
         "dead latents that may speak in a sample of the auxiliary loss (default: half of D)"))
     centre: Literal["mean", "geometric_median", "zero"] = Field(default="mean", description="where b_dec starts")
     seed: int = Field(default=0, ge=0, lt=2**63, description=(

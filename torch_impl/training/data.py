@@ -45,10 +45,10 @@ def open_npy(path: str | PathLike[str]) -> Tensor:
 
     raises  FileNotFoundError; ValueError that names a file that holds anything but numbers
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
     try:
         return torch.from_numpy(np.load(path, mmap_mode="c"))   # "c": torch wants memory that can be written to
+    except FileNotFoundError:
+        raise
     except (ValueError, TypeError, EOFError, OSError) as error:
         raise ValueError(f"{path}: not a .npy file of numbers ({_first_line(error)})") from None
 

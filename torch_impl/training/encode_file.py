@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,7 +66,8 @@ def append(path: Path, tensor: Tensor) -> None:
 
 def assemble(path: Path, parts: Mapping[str, Path], about: Mapping[str, str]) -> None:
     """A .safetensors file from the raw bytes of its tensors, copied piece by piece: none need fit in memory."""
-    header, at = {"__metadata__": dict(about)}, 0
+    header: dict[str, Any] = {"__metadata__": about}
+    at = 0
     for name, part in parts.items():
         dtype, code = DTYPES[name]
         size = part.stat().st_size

@@ -48,6 +48,8 @@ def load(path: str | PathLike[str], device: torch.device | str | None = None) ->
     raises  CheckpointError that names the file and the field; a run's folder is for `load_sae`
     """
     path = Path(path)
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is a folder; load_sae reads a run")
     tensors, about = read_tensors(path)
     if about.get("format") != FORMAT:
         raise CheckpointError(f"{path}: format is {about.get('format')!r}, expected {FORMAT!r} (what `save` writes)")
@@ -77,10 +79,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     raises  CheckpointError that names the file
     """
-    if not path.exists():
+    if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
-    if path.is_dir():
-        raise CheckpointError(f"{path}: is a folder, not a file")
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}

@@ -5,11 +5,17 @@ TopK, no dead latents, and what each library always does: SAELens and dictionary
 norm 1; dictionary_learning and sparsify keep decoder rows at norm 1, SAELens lets them go.
 """
 
+# pyright: reportMissingImports=false
+# The libraries are in the peers' environment, not in this one.
+
 import os
+from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 
-def sae_lens(weights, settings):
+def sae_lens(weights: dict, settings: dict) -> tuple:
+    """TopK of SAELens; arguments and result as in worker.py."""
     import torch
     from sae_lens import TopKTrainingSAE, TopKTrainingSAEConfig
     from sae_lens.saes.sae import TrainStepInput
@@ -35,8 +41,8 @@ def sae_lens(weights, settings):
     return step, without_gradient(forward), floor_of(sae)
 
 
-def dictionary_learning(weights, settings):
-    import torch
+def dictionary_learning(weights: dict, settings: dict) -> tuple:
+    """TopK of dictionary_learning; arguments and result as in worker.py."""
     from dictionary_learning.trainers.top_k import TopKTrainer
 
     M, D = weights["W_dec"].shape
@@ -49,7 +55,8 @@ def dictionary_learning(weights, settings):
     return (lambda x: trainer.update(next(steps), x)), loss, floor_of(sae)
 
 
-def sparsify(weights, settings):
+def sparsify(weights: dict, settings: dict) -> tuple:
+    """TopK of sparsify; arguments and result as in worker.py."""
     if settings["device"] == "cpu":
         os.environ["SPARSIFY_DISABLE_TRITON"] = "1"
     import torch
@@ -75,7 +82,8 @@ def sparsify(weights, settings):
     return step, without_gradient(loss), floor_of(coder)
 
 
-def without_gradient(function):
+def without_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, under no_grad."""
     import torch
 
     def quiet(x):
@@ -85,8 +93,8 @@ def without_gradient(function):
     return quiet
 
 
-def floor_of(module):
-    """Gradients and Adam's two moments."""
+def floor_of(module: Any) -> int:
+    """Bytes of gradients and Adam's two moments."""
     return 3 * sum(param.numel() * param.element_size() for param in module.parameters())
 
 
@@ -97,7 +105,8 @@ SUBJECTS = {
 }
 
 
-def subject(name):
+def subject(name: str) -> tuple[Callable[..., Any], str]:
+    """A subject's function and the version of its library."""
     function, package = SUBJECTS[name]
     return function, version(package)
 

@@ -5,8 +5,11 @@
 
 import argparse
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from ...absorption.pairs import evidence
 from ...absorption.scan import candidates, scan
@@ -17,16 +20,17 @@ from ...training.module import SparseAutoencoder
 from .worker import OfProcess
 
 
-def held(function, *arguments):
+def held(function: Callable[..., Any], *arguments: Any) -> float | None:
     """MiB that a call held at its peak, above what was there before; None where the system does not say."""
     memory = OfProcess()
     before = memory.now()
     memory.forget_peak()
     function(*arguments)
-    return None if before is None else (memory.peak() - before) / 2**20
+    peak = memory.peak()
+    return None if before is None or peak is None else (peak - before) / 2**20
 
 
-def bare(W, block):
+def bare(W: Tensor, block: int) -> None:
     """All of W W^T, block after block, into the same memory; nothing is done with it."""
     room = torch.empty(block * block, dtype=W.dtype)
     for i in range(0, len(W), block):
@@ -35,25 +39,26 @@ def bare(W, block):
             torch.mm(rows, columns.T, out=room[: len(rows) * len(columns)].view(len(rows), len(columns)))
 
 
-def clock(function, *arguments):
+def clock(function: Callable[..., Any], *arguments: Any) -> float:
+    """Seconds that a call took."""
     began = time.perf_counter()
     function(*arguments)
     return time.perf_counter() - began
 
 
-def streamed(W, index, samples):
+def streamed(W: Tensor, index: Tensor, samples: int) -> tuple[float, float, float | None]:
     """Seconds of one pass over samples, to the scores, and of the encoder's product alone; MiB that the pass held."""
     sae = SparseAutoencoder(SAEConfig(D=W.shape[1], M=len(W), activation="topk", k=32)).eval()
     with torch.no_grad():
         sae.W_dec.copy_(W)
-        sae.W_enc.copy_(W)
+        sae.parameters_by_name()["W_enc"].copy_(W)
     rows = torch.randn(samples, W.shape[1], generator=torch.Generator().manual_seed(1))
     product = clock(lambda: [part @ W.T for part in rows.split(256)])
     one_pass = lambda: score_of(evidence(scan(sae, rows, index), index, W))
     return clock(one_pass), product, held(one_pass)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sae_spec.torch_impl.program.bench.scan", description=__doc__)
     for name, default in (("M", 65_536), ("D", 768), ("top", 32), ("block", 4096), ("repeats", 1), ("samples", 2048)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -65,7 +70,7 @@ def main(argv=None):
     for _ in range(options.repeats):                        # in turn: the machine may be shared
         times["candidates"].append(clock(candidates, W, options.top, options.block))
         times["bare product"].append(clock(bare, W, options.block))
-    best = {name: min(found) for name, found in times.items()}
+    best = {name: min(seconds) for name, seconds in times.items()}
     ratio = best["candidates"] / best["bare product"]
     print(f"M = {options.M}, D = {options.D}, top {options.top}, {torch.get_num_threads()} threads: "
           f"candidates {best['candidates']:.1f} s, bare blocked product {best['bare product']:.1f} s, ratio {ratio:.2f}; "
@@ -76,7 +81,8 @@ def main(argv=None):
     return 0
 
 
-def told(mebibytes):
+def told(mebibytes: float | None) -> str:
+    """An amount of memory in words."""
     return "an unknown amount" if mebibytes is None else f"{mebibytes:.0f} MiB"
 
 
