@@ -75,13 +75,13 @@ def test_the_report_names_who_is_absorbed_into_whom(sae_spec, folder, run):
     for more in ([], ["--directions", "directions.npy"]):
         status, err = sae_spec(*words, *more)
         assert status == 0 and "1 absorbed pairs, 1 latents lose firings" in err
-        found = json.loads((folder / "out" / "absorption.json").read_text())
-        (pair,), (parent,) = found["pairs"], found["parents"]
+        document = json.loads((folder / "out" / "absorption.json").read_text())
+        (pair,), (parent,) = document["pairs"], document["parents"]
         assert (pair["parent"], pair["child"]) == (0, 1) and pair["score"] > 0.95
         true = np.load("truth.npy")
         parents, children = true[:, 0].sum(), true[:, 1].sum()
         assert parent["firings lost"] == children and abs(parent["share lost"] - children / parents) < 1e-9
-        feature = found["features"][0]
+        feature = document["features"][0]
         assert feature["latent"] == 0 and feature["recall"] < 0.9 < 0.999 < feature["recall corrected"]
         assert feature["precision corrected"] > 0.999
         page = (folder / "out" / "absorption.html").read_text()
@@ -92,8 +92,8 @@ def test_the_report_names_who_is_absorbed_into_whom(sae_spec, folder, run):
 def test_nothing_absorbed_is_a_report_too(sae_spec, folder):
     np.save("noise.npy", np.random.default_rng(1).normal(size=(500, D)).astype(np.float32))
     status, err = sae_spec("run", "--data", "noise.npy", "--samples", 400)
-    found = json.loads((folder / "sae-spec-absorption" / "absorption.json").read_text())
-    assert status == 0 and found["samples"] == 400
+    document = json.loads((folder / "sae-spec-absorption" / "absorption.json").read_text())
+    assert status == 0 and document["samples"] == 400
 
 
 @pytest.mark.parametrize("words, said", [

@@ -15,7 +15,7 @@ from sae_spec.torch_impl import SAEConfig, SparseAutoencoder
 from sae_spec.torch_impl.absorption.find import STAGES, AbsorbedPair, find_absorption
 from sae_spec.torch_impl.absorption.recall import feature_recall
 from sae_spec.torch_impl.training.config import TrainingConfig
-from sae_spec.torch_impl.training.run import checkpoint
+from sae_spec.torch_impl.training import checkpoint
 from sae_spec.torch_impl.training.trainer import Trainer
 
 D, N, DELTA = 6, 6000, 0.75

@@ -10,8 +10,7 @@ from sae_spec.reference.absorption.stream import observe
 from sae_spec.reference.worlds import theory, toy_worlds
 from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.reference.worlds.toy_models import draw
-from sae_spec.torch_impl.absorption import pairs
-from sae_spec.torch_impl.absorption import scan
+from sae_spec.torch_impl.absorption import pairs, scan
 from sae_spec.torch_impl.absorption.detector import COSINES, score_of
 
 
@@ -42,10 +41,10 @@ def test_candidates_are_the_nearest_rows_within_the_bounds(seed, M, top, block):
     cosine = normalize_rows(W) @ normalize_rows(W).T
     allowed = (cosine > COSINES[0]) & (cosine < COSINES[1]) & ~np.eye(M, dtype=bool)
     for c in range(M):
-        found = index[c][index[c] >= 0]
+        nearest = index[c][index[c] >= 0]
         want = np.sort(cosine[c][allowed[c]])[::-1][: min(top, M)]
-        np.testing.assert_allclose(cosine[c][found], want, atol=1e-6)
-        assert len(set(found)) == len(found) and (index[c][len(found):] == -1).all()
+        np.testing.assert_allclose(cosine[c][nearest], want, atol=1e-6)
+        assert len(set(nearest)) == len(nearest) and (index[c][len(nearest):] == -1).all()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -60,14 +59,14 @@ def test_evidence_and_score_are_the_references(seed, cuts):
         shard = scan.no_counts(tensors[0], 12)
         scan.count(shard, index, torch.tensor(x[piece]), torch.tensor(acts[piece]), *tensors)
         counts = scan.merge(counts, shard)
-    found, c, there = pairs.evidence(counts, index, tensors[0]), np.arange(20)[:, None], index.numpy() >= 0
+    answers, c, there = pairs.evidence(counts, index, tensors[0]), np.arange(20)[:, None], index.numpy() >= 0
     want, at = detector.evidence(stream, W_dec), (index.numpy(), c)
     assert there.any()
     for name in want._fields:
-        mine, theirs = getattr(found, name).numpy()[there], getattr(want, name)[at][there]
+        mine, theirs = getattr(answers, name).numpy()[there], getattr(want, name)[at][there]
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9, err_msg=name)
     dense = detector.absorption_score(stream, W_enc, W_dec)
-    mine = score_of(found).numpy()
+    mine = score_of(answers).numpy()
     np.testing.assert_allclose(mine[there], dense[at][there], atol=1e-9)
     assert not mine[~there].any()
     assert (dense > detector.THRESHOLD).sum() == (mine > detector.THRESHOLD).sum() > 0     # none is lost

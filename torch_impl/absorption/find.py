@@ -166,7 +166,7 @@ def find_absorption(sae: SAE, rows: Tensor, top: int = 32, threshold: float = TH
                     progress: Progress | None = None) -> AbsorptionReport:
     """Which latents are absorbed into which, without labels: from the weights and one pass over activations.
 
-    sae         SparseAutoencoder in eval mode, or what has its config, W_dec, b_dec and encode
+    sae         SparseAutoencoder in eval mode, or what has its config, training, W_dec, b_dec and encode: see SAE
     rows        (N, D)  activations as the SAE is trained on, on any device, may be memory-mapped; tens of thousands are
                 enough for latents that fire in one sample of a hundred, since a pair needs 20 samples of each of the two
     top         for each latent, how many latents with the most similar decoder rows are considered as its parents
