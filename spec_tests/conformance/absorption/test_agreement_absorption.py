@@ -25,7 +25,7 @@ def agree(adapter, operation, config=None, scale=None, **inputs):
     """The outputs are the reference's; where they may all be rounding noise, on a scale that is given."""
     want, got = both(adapter, operation, config, **inputs)
     if scale:
-        want, got = ({name: np.append(found[name], scale) for name in want} for found in (want, got))
+        want, got = ({name: np.append(outputs[name], scale) for name in want} for outputs in (want, got))
     assert_same(want, got, adapter.dtype)
 
 
@@ -82,7 +82,7 @@ def test_main_latents_agree(adapter, scores, gain):
 def test_matches_agree_in_how_well_they_match(adapter, W_dec, directions):
     """Which of equally good assignments is taken is nobody's business."""
     want, got = both(adapter, "match", W_dec=W_dec, directions=directions)
-    total = lambda found: {"cosine": found["cosine"].sum(), "mcc": found["mcc"]}
+    total = lambda outputs: {"cosine": outputs["cosine"].sum(), "mcc": outputs["mcc"]}
     assert_same(total(want), total(got), adapter.dtype)
 
 
@@ -135,7 +135,7 @@ def test_the_detector_agrees(adapter, delta, tied, seed, cut):
     assume(np.abs(2 * written - stream["x"] @ stream["W_dec"].T)[stream["acts"] != 0].min() > 1e-6)
     want, got = both(adapter, "absorption_score", {"tied": tied, "cuts": [cut]}, **stream)
     asked = (want["enough"] == 1) & (want["silent"] + want["low"] > 0.01)
-    decided = lambda found: {name: np.append(np.where(asked, np.clip(found[name], -4, 4), 0), 16) for name in want}
+    decided = lambda outputs: {name: np.append(np.where(asked, np.clip(outputs[name], -4, 4), 0), 16) for name in want}
     assert_same(decided(want), decided(got), adapter.dtype)
 
 

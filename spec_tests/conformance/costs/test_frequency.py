@@ -121,8 +121,8 @@ class History(RuleBasedStateMachine):
 
     def train_on(self, acts):
         self.running = self.adapter("running_mean", {"decay": self.decay}, **self.running, acts=acts)
-        found = self.adapter("count_tokens", {"dead_after": self.DEAD_AFTER}, tokens_since_fired=self.tokens, acts=acts)
-        self.tokens, self.dead = found["tokens_since_fired"], found["dead"]
+        counted = self.adapter("count_tokens", {"dead_after": self.DEAD_AFTER}, tokens_since_fired=self.tokens, acts=acts)
+        self.tokens, self.dead = counted["tokens_since_fired"], counted["dead"]
         self.batches.append(acts.tolist())
 
     @rule(acts=activations(M))

@@ -36,7 +36,7 @@ def test_decay_is_warmup_seen_from_the_end_and_the_smaller_counts(adapter, warmu
     down = rate_at(adapter, step, steps=steps, decay_steps=decay)
     assert_same(rate_at(adapter, steps - 1 - step, steps=steps, warmup_steps=decay), down, adapter.dtype)
     overlap = rate_at(adapter, step, steps=steps, warmup_steps=warmup, decay_steps=decay)
-    assert_same(min(up, down, key=lambda found: found["rate"]), overlap, adapter.dtype)
+    assert_same(min(up, down, key=lambda outputs: outputs["rate"]), overlap, adapter.dtype)
 
 
 @clause("TRAIN-7")
@@ -131,11 +131,11 @@ def test_gradients_within_the_limit_are_left_exactly_as_they_are(adapter, a, b):
 
 def adam(adapter, grads, param=4.0, rate=0.25):
     """The parameter after each of several gradients, from no moments."""
-    state, found = {"param": np.atleast_1d(param), "first": np.zeros(np.size(param)), "second": np.zeros(np.size(param))}, []
+    state, positions = {"param": np.atleast_1d(param), "first": np.zeros(np.size(param)), "second": np.zeros(np.size(param))}, []
     for step, grad in enumerate(grads):
         state = adapter("adam", {"step": step, "learning_rate": rate}, **state, grad=np.atleast_1d(grad))
-        found.append(state["param"])
-    return np.array(found)
+        positions.append(state["param"])
+    return np.array(positions)
 
 
 @clause("TRAIN-12")

@@ -90,9 +90,9 @@ def test_three_steps_are_their_stages_in_their_order(adapter, training):
 @given(training=trainings(steps=2))
 def test_a_saved_decoder_has_rows_of_norm_one_or_zero_and_nothing_is_nan(adapter, training):
     config, params, batches = training
-    found = adapter("train", config, **params, batches=batches)
-    assert all(np.all(np.isfinite(value)) for value in found.values())
-    squared = (found["W_dec"] ** 2).sum(1)
+    trained = adapter("train", config, **params, batches=batches)
+    assert all(np.all(np.isfinite(value)) for value in trained.values())
+    squared = (trained["W_dec"] ** 2).sum(1)
     assert_same({"squared": (squared > 0.5).astype(float)}, {"squared": squared}, adapter.dtype)
     assert np.all(squared[(params["W_dec"] != 0).any(1)] > 0.5)
 
@@ -102,10 +102,10 @@ def test_a_saved_decoder_has_rows_of_norm_one_or_zero_and_nothing_is_nan(adapter
 def test_a_latent_that_never_speaks_keeps_its_parameters_and_a_zero_row_stays_zero(adapter, training):
     config, params, batches = training
     params["b_enc"][0] = -64.0
-    found = adapter("train", config | {"aux_coefficient": 0.0}, **params, batches=batches)
+    trained = adapter("train", config | {"aux_coefficient": 0.0}, **params, batches=batches)
     for name in set(params) - {"b_dec"}:
-        assert_same({name: params[name][0]}, {name: found[name][0]}, adapter.dtype, exact=True)
-    assert found["tokens_since_fired"][0] == 2 * batches.shape[1] and found["frequency_mean"][0] == 0
+        assert_same({name: params[name][0]}, {name: trained[name][0]}, adapter.dtype, exact=True)
+    assert trained["tokens_since_fired"][0] == 2 * batches.shape[1] and trained["frequency_mean"][0] == 0
 
 
 @clause("TRAIN-13")

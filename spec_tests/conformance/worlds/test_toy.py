@@ -16,9 +16,9 @@ quarters = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
 
 def world(parent, rate, rate_alone, group, directions=None, mean=1.0, std=0.0):
     F = len(parent)
-    each = lambda value: np.broadcast_to(value, F)
+    for_all = lambda value: np.broadcast_to(value, F)
     return {"directions": np.eye(F) if directions is None else directions, "parent": parent, "rate": rate,
-            "rate_alone": rate_alone, "group": group, "mean": each(mean), "std": each(std)}
+            "rate_alone": rate_alone, "group": group, "mean": for_all(mean), "std": for_all(std)}
 
 
 @st.composite
