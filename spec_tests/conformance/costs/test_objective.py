@@ -122,7 +122,8 @@ def test_the_gradient_of_the_total_is_each_terms_gradient_sent_back(adapter, ask
         if term == "tie" and "W_enc" not in inputs:
             continue
         factor = config.get(f"{term}_coefficient", 1.0) * (config["warmth"] if term in SPARSITY else 1)
-        for name, grad in gradient(adapter, config | {"cost": term}, given, d_cost=factor).items():
+        alone = {name: given[name] for name in OPERATIONS["cost"].signature({"cost": term}).inputs}
+        for name, grad in gradient(adapter, config | {"cost": term}, alone, d_cost=factor).items():
             home = d if name in d else direct
             home[name] = home.get(name, 0) + grad
     if gated:                                                                    # what is charged is the gate
