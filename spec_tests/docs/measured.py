@@ -56,7 +56,7 @@ def speed():
     """One step at the largest number of latents that was measured, in short: ours in float32, and other libraries."""
     session = max(sessions_on_a_cpu(), key=lambda session: session["settings"]["M"])
     subjects = {name: subject for name, subject in session["subjects"].items()
-                if name in ("product", "topk", "batch_topk") or "version" in subject}
+                if name in ("product", "topk", "batch_topk") or subject.get("version")}
     rows = [[cell(label(name, subject)), times(subject), megabytes(subject)] for name, subject in subjects.items()]
     s = session["settings"]
     conditions = f"M = {s['M']}, D = {s['D']}, k = {s['k']}, {s['B']} samples, on a CPU; time in units of the encoder's product."

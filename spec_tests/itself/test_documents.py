@@ -13,6 +13,7 @@ from sae_spec.spec_tests.core.known_failures import read_known_failures
 from sae_spec.spec_tests.core.options import OPTIONS
 from sae_spec.spec_tests.docs.__main__ import HERE, ROOT, documents, out_of_date
 from sae_spec.spec_tests.docs.markdown import example
+from sae_spec.spec_tests.docs.parts import PARTS
 from sae_spec.spec_tests.operations import OPERATIONS
 
 ADAPTER_PAGE, FAILURE_PAGE = ((HERE / name).read_text(encoding="utf-8") for name in ("write_an_adapter.md", "read_a_failure.md"))
@@ -48,6 +49,12 @@ def folder(tmp_path):
 
 def test_every_document_is_current():
     assert not [path.name for path in out_of_date()], "run python -m sae_spec.spec_tests.docs"
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_part_can_be_made(name):
+    """Also those that no document holds at the moment."""
+    assert len(PARTS[name](FAILURE_PAGE)) > 50
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())

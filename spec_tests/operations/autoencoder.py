@@ -74,7 +74,7 @@ def backward_by_autograd(on, config, price=None, d_pre=None, d_acts=None, d_reco
 # ---------------------------------------------------------------- production's two ways
 
 def forward(on, config, x, params, price=None, inference_threshold=None):
-    """Batch: dense, or with SAE_SPEC_KERNELS=torch or interpreter shared, pre and acts as Entries."""
+    """Batch: dense, or with SAE_SPEC_KERNELS=torch or interpreter pre and acts as Entries."""
     dense = on.package.kernels.forced() in ("", "dense")
     encoded = (on.autoencoder if dense else on.sparse_autoencoder).encode(x, params, config, price, inference_threshold)
     return on.autoencoder.Batch(x, *encoded, on.linear.decode(encoded[-1], params, config.get("prefixes")))

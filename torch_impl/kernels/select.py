@@ -5,7 +5,6 @@ whole in memory: blocks of latents go by (screen.py) and leave candidates (short
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import triton_kernel
@@ -14,6 +13,7 @@ from .precision import widen
 from .product import products
 from .screen import Bounds, Exact, Screened, can_screen
 from .shortlist import GUESS_FROM, BatchShortlist, Shortlist
+from .sparse_products import counted_offsets, samples_of
 
 BLOCK_PER_K = 2 * GUESS_FROM    # latents in a block for each of the k, at least
 LATENTS_PER_K, FEWEST_ROWS = 192, 1024      # measured: with fewer of either, blocks gain nothing ...
@@ -109,8 +109,8 @@ def batch_top_products(x: Tensor, W: Tensor, b: Tensor, k: int) -> tuple[Tensor,
     best = (values > 0).nonzero().squeeze(1)
     if len(best) > k * len(x):
         best = best[largest(values[best], k * len(x), 0)].sort().values           # row-major again
-    rows = torch.arange(len(x)).repeat_interleave(offsets.diff())[best]
-    return values[best], latents[best], F.pad(torch.bincount(rows, minlength=len(x)).cumsum(0), (1, 0))
+    rows = samples_of(offsets)[best]
+    return values[best], latents[best], counted_offsets(torch.bincount(rows, minlength=len(x)))
 
 
 def rowwise(x: Tensor, W: Tensor, b: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,10 @@
 """Of each sample the latents that can still be among its k largest, while blocks of latents go by."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .screen import Bounds
+from .sparse_products import counted_offsets
 
 SLOTS_PER_K = 10                # room of a row, in k
 SHORTEN_PER_K = 4               # a list is shortened when its rows hold so many, in k, on average
@@ -84,7 +84,7 @@ class Shortlist:
     def entries(self) -> tuple[Tensor, Tensor, Tensor]:
         """Bounds and latents (nnz,), and offsets (B + 1,)."""
         used = torch.arange(self.upper.shape[1]) < self.count.unsqueeze(1)
-        return self.upper[used], self.latent[used], F.pad(self.count.cumsum(0), (1, 0))
+        return self.upper[used], self.latent[used], counted_offsets(self.count)
 
 
 class BatchShortlist:
@@ -131,8 +131,7 @@ class BatchShortlist:
         """As Shortlist's."""
         x, W, _ = self.bounds.problem
         order = (self.row * len(W) + self.latent).argsort()
-        counts = torch.bincount(self.row, minlength=len(x))
-        return self.upper[order], self.latent[order], F.pad(counts.cumsum(0), (1, 0))
+        return self.upper[order], self.latent[order], counted_offsets(torch.bincount(self.row, minlength=len(x)))
 
 
 def _guess(first: int, upper: Tensor) -> tuple[Tensor, Tensor]:

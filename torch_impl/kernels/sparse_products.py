@@ -71,7 +71,7 @@ def gathered_dots(rows: Tensor, indices: Tensor, offsets: Tensor, W: Tensor) -> 
         return torch.cat([(rows[first : first + R] @ W.T)[places]
                           for first, R, _, places in _dense_chunks(indices, offsets, M)])
     if rows.is_cuda:
-        sample = _samples(offsets)                          # (nnz,)
+        sample = samples_of(offsets)                          # (nnz,)
         return torch.cat([(rows[sample[part]] * W[indices[part]]).sum(-1)
                           for part in blocks(len(indices), D, rows.device)] or [rows.new_zeros(0)])
     ones = _csr(rows.new_ones(len(indices)), indices, offsets, M)
@@ -92,9 +92,8 @@ class Transposed(NamedTuple):
 @torch.no_grad()
 def transpose(indices: Tensor, offsets: Tensor, M: int) -> Transposed:
     """indices (nnz,), offsets (B + 1,) to Transposed; all int64, the same on every run."""
-    counts = torch.bincount(indices, minlength=M)           # (M,)
     order = indices.argsort(stable=True)
-    return Transposed(order, _samples(offsets)[order], F.pad(counts.cumsum(0), (1, 0)))
+    return Transposed(order, samples_of(offsets)[order], counted_offsets(torch.bincount(indices, minlength=M)))
 
 
 @torch.no_grad()
@@ -124,8 +123,13 @@ def weight_gradient(coefficients: Tensor, rows: Tensor, transposed: Transposed, 
     return out.add_(gradient) if add else out.copy_(gradient)
 
 
-def _samples(offsets: Tensor) -> Tensor:
-    """(nnz,) the sample of each entry."""
+def counted_offsets(counts: Tensor) -> Tensor:
+    """offsets (B + 1,) from the number of entries of each sample, (B,)."""
+    return F.pad(counts.cumsum(0), (1, 0))
+
+
+def samples_of(offsets: Tensor) -> Tensor:
+    """The sample of each entry, (nnz,), from offsets (B + 1,)."""
     return torch.arange(len(offsets) - 1, device=offsets.device).repeat_interleave(offsets.diff())
 
 
@@ -140,7 +144,7 @@ def _dense_chunks(indices: Tensor, offsets: Tensor, width: int) -> Iterator[tupl
     for first in range(0, len(offsets) - 1, step):
         bounds = offsets[first : first + step + 1]
         entries = slice(*bounds[[0, -1]].tolist())
-        yield first, len(bounds) - 1, entries, (_samples(bounds), indices[entries])
+        yield first, len(bounds) - 1, entries, (samples_of(bounds), indices[entries])
 
 
 def _csr(values: Tensor, indices: Tensor, offsets: Tensor, width: int) -> Tensor:

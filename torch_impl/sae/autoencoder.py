@@ -26,13 +26,13 @@ ACTIVATIONS = ("relu", "jumprelu", "gated", *BY_SIZE, *BY_DENSITY)
 class Batch(NamedTuple):
     """Samples and what the SAE makes of them, in the order in which it is computed.
 
-    shared, pre and acts are all tensors, or all Entries where the step was sparse.
+    pre and acts are both tensors, or both Entries where the step was sparse.
     """
 
     x: Tensor
     """(B, D) the samples"""
-    shared: Matrix
-    """(B, M) read along each latent's encoder direction"""
+    shared: Tensor | None
+    """(B, M) read along each latent's encoder direction; None where the step was sparse"""
     pre: Matrix
     """(B, M) pre-activations"""
     acts: Matrix

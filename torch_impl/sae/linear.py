@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ..kernels.precision import widen
 from ..kernels.product import product
+from ..kernels.sparse_products import counted_offsets
 from ..sparse.autograd import combine
-from ..sparse.entries import Entries, Matrix, Places, counted_offsets
+from ..sparse.entries import Entries, Matrix, Places
 
 
 def encoder_weight(params: Mapping[str, Tensor]) -> Tensor:

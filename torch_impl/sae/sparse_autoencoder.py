@@ -19,8 +19,9 @@ from ..kernels import forced
 from ..kernels.precision import widen
 from ..kernels.product import products
 from ..kernels.select import batch_top_products, largest, select, top_products
+from ..kernels.sparse_products import counted_offsets
 from ..sparse.autograd import Buffers, read
-from ..sparse.entries import Entries, Places, apply, counted_offsets
+from ..sparse.entries import Entries, Places, apply
 from . import BATCH_RULES, BUDGET_RULES, CHOOSING_RULES
 from .activations import jumprelu, relu, threshold
 from .autoencoder import ACTIVATIONS
@@ -51,15 +52,15 @@ def is_sparse(config: Mapping[str, Any], share_on: Callable[[], float | None]) -
 
 def encode(x: Tensor, params: Mapping[str, Tensor], config: Mapping[str, Any], price: Tensor | None = None,
            inference_threshold: float | Tensor | None = None, check_inputs: bool = True,
-           buffers: Buffers | None = None) -> tuple[Entries, Entries, Entries]:
+           buffers: Buffers | None = None) -> tuple[None, Entries, Entries]:
     """Samples to activations.
 
     x        (B, D)
     buffers  where the gradients of weights are collected; None: autograd returns them
     the other arguments and errors as for autoencoder.encode
-    returns shared, pre, acts, each (B, M), in at least float32; shared is pre unless gated: nothing else reads it
+    returns None for shared, which nothing asks for, and pre, acts, each (B, M), in at least float32
 
-    The places are those that may be on, and for jumprelu those in its window too; they are the same for all three.
+    The places are those that may be on, and for jumprelu those in its window too; they are the same for pre and acts.
     Clauses: SAE-1 to SAE-4, SAE-8 to SAE-10, ACT-19.
     """
     check(x, params, finite=check_inputs)
@@ -68,18 +69,18 @@ def encode(x: Tensor, params: Mapping[str, Tensor], config: Mapping[str, Any], p
     with torch.no_grad():
         centred = widen(x) if b_dec is None else torch.sub(*widen(x, b_dec))      # (B, D)
         values, places = choose(centred, W, params, config, price, inference_threshold, check_inputs)
-    bias = None if name == "gated" else params["b_enc"]
+    bias = None if name == "gated" else params["b_enc"]     # gated: what is read first is shared
     buffer = buffers["W_enc" if "W_enc" in params else "W_dec"] if buffers else None
-    shared = pre = Entries(read(values, places, x, b_dec, W, bias, buffer), places, buffers)
+    pre = Entries(read(values, places, x, b_dec, W, bias, buffer), places, buffers)
     if name == "gated":
-        b_enc, r_mag, b_mag = widen(params["b_enc"], params["r_mag"], params["b_mag"])
-        return shared, apply(torch.add, shared, b_enc), apply(gated, shared, b_enc, r_mag, b_mag)
+        shared, (b_enc, r_mag, b_mag) = pre, widen(params["b_enc"], params["r_mag"], params["b_mag"])
+        return None, apply(torch.add, shared, b_enc), apply(gated, shared, b_enc, r_mag, b_mag)
     if name == "jumprelu":
         theta, bandwidth = threshold(params["log_threshold"]), config.get("bandwidth")
-        return shared, pre, apply(lambda p, at: jumprelu(p, at, bandwidth, check_inputs=False), pre, theta)
+        return None, pre, apply(lambda p, at: jumprelu(p, at, bandwidth, check_inputs=False), pre, theta)
     if name == "relu":
-        return shared, pre, apply(relu, pre)
-    return shared, pre, apply(lambda p: torch.where(p != 0, p, 0), pre)           # an unused slot learns nothing
+        return None, pre, apply(relu, pre)
+    return None, pre, apply(lambda p: torch.where(p != 0, p, 0), pre)             # an unused slot learns nothing
 
 
 @torch.no_grad()
@@ -123,6 +124,7 @@ class _Density(NamedTuple):
 
 
 def _density_by(params: Mapping[str, Tensor], price: Tensor | None, check_inputs: bool) -> _Density:
+    """price (M,); ValueError where there is none."""
     if price is None:
         raise ValueError("price is needed by a budget rule, got None")
     price, dec_norm = price.detach(), row_norms(params["W_dec"].detach())

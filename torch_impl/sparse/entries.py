@@ -9,10 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..kernels.sparse_products import Transposed, transpose
+from ..kernels.sparse_products import Transposed, counted_offsets, transpose
 
 if TYPE_CHECKING:
     from .autograd import Buffers
@@ -131,8 +130,3 @@ def sum_by_latent(rows: Matrix) -> Tensor:
     values = rows.values.long() if rows.dtype == torch.bool else rows.values
     zeros = values.new_zeros(rows.places.M)                 # index_put adds in a fixed order on every device
     return zeros.index_put((rows.places.indices,), values, accumulate=True)
-
-
-def counted_offsets(counts: Tensor) -> Tensor:
-    """offsets (B + 1,) from the number of entries of each sample, (B,)."""
-    return F.pad(counts.cumsum(0), (1, 0))
