@@ -135,6 +135,15 @@ def test_the_gradient_of_the_total_is_each_terms_gradient_sent_back(adapter, ask
 
 
 @clause("COST-19")
+@given(asked=objectives(activations=("gated",), terms=("l1", "tanh")))
+def test_a_gates_sparsity_moves_no_magnitude(adapter, asked):
+    config, inputs, _ = asked
+    free, paid = (adapter("objective", config | {"l1_coefficient": factor, "tanh_coefficient": factor}, **inputs)
+                  for factor in (0.0, 1.0))
+    assert_same(free, paid, adapter.dtype, tensors=("d_b_mag", "d_r_mag"))
+
+
+@clause("COST-19")
 @given(asked=objectives(activations=("gated",), terms=("l1", "tanh")), data=st.data())
 def test_a_gates_sparsity_does_not_ask_how_loudly_it_speaks(adapter, asked, data):
     config, inputs, charged = asked
