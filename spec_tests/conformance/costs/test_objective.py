@@ -122,7 +122,8 @@ def test_the_gradient_of_the_total_is_each_terms_gradient_sent_back(adapter, ask
         if term == "tie" and "W_enc" not in inputs:
             continue
         factor = config.get(f"{term}_coefficient", 1.0) * (config["warmth"] if term in SPARSITY else 1)
-        for name, grad in gradient(adapter, config | {"cost": term}, given, d_cost=factor).items():
+        alone = {name: given[name] for name in OPERATIONS["cost"].signature({"cost": term}).inputs}
+        for name, grad in gradient(adapter, config | {"cost": term}, alone, d_cost=factor).items():
             home = d if name in d else direct
             home[name] = home.get(name, 0) + grad
     if gated:                                                                    # what is charged is the gate
@@ -131,6 +132,15 @@ def test_the_gradient_of_the_total_is_each_terms_gradient_sent_back(adapter, ask
     back = adapter("backward", config, **sae, **d)
     want = {name: grad + direct.get(name, 0) for name, grad in back.items() if name != "d_x"}
     assert_same(want, adapter("objective", config, **inputs), adapter.dtype)
+
+
+@clause("COST-19")
+@given(asked=objectives(activations=("gated",), terms=("l1", "tanh")))
+def test_a_gates_sparsity_moves_no_magnitude(adapter, asked):
+    config, inputs, _ = asked
+    free, paid = (adapter("objective", config | {"l1_coefficient": factor, "tanh_coefficient": factor}, **inputs)
+                  for factor in (0.0, 1.0))
+    assert_same(free, paid, adapter.dtype, tensors=("d_b_mag", "d_r_mag"))
 
 
 @clause("COST-19")
