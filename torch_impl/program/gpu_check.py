@@ -34,7 +34,7 @@ def main():
     suite = Path(sae_spec.spec_tests.__file__).parent
     status = [subprocess.run([sys.executable, "-m", *words], env=env).returncode for words in (
         ["pytest", "-q", "-c", os.devnull, f"--rootdir={suite}", "--import-mode=importlib",
-         "-p", "no:cacheprovider", suite / "ours" / "kernel_properties.py"],
+         "-p", "no:cacheprovider", suite / "ours" / "kernels" / "kernel_properties.py"],
         ["sae_spec.spec_tests", "--adapter", "torch_impl", "--effort", "quick"])]
     from ..kernels.triton.resources import SHAPES
 

@@ -18,9 +18,9 @@ from .inference import batch_topk_inference, budget_thresholds
 from .linear import check, decode, pre_activations
 from .selection import abs_topk, batch_budget_topk, batch_topk, budget_topk, topk
 
-BY_SIZE = {"topk": topk, "batch_topk": batch_topk, "abs_topk": abs_topk}
-BY_DENSITY = {"budget_topk": budget_topk, "batch_budget_topk": batch_budget_topk}
-ACTIVATIONS = ("relu", "jumprelu", "gated", *BY_SIZE, *BY_DENSITY)
+_BY_SIZE = {"topk": topk, "batch_topk": batch_topk, "abs_topk": abs_topk}
+_BY_DENSITY = {"budget_topk": budget_topk, "batch_budget_topk": batch_budget_topk}
+ACTIVATIONS = ("relu", "jumprelu", "gated", *_BY_SIZE, *_BY_DENSITY)
 
 
 class Batch(NamedTuple):
@@ -57,18 +57,18 @@ def activate(shared: Tensor, pre: Tensor, params: Mapping[str, Tensor], config: 
     """
     name: str = config["activation"]
     k: Any = config.get("k")                                # the rules say what it must be
-    if name in BY_DENSITY:
+    if name in _BY_DENSITY:
         if price is None:
             raise ValueError(f"price is needed by {name}, got None")
         price, dec_norm = price.detach(), row_norms(params["W_dec"].detach())    # (M,), (M,)
         if name == "batch_budget_topk" and inference_threshold is not None:
             theta = budget_thresholds(inference_threshold, price, dec_norm, check_inputs)
             return jumprelu(pre, theta, check_inputs=False)
-        return BY_DENSITY[name](pre, k, price, dec_norm, check_inputs)
+        return _BY_DENSITY[name](pre, k, price, dec_norm, check_inputs)
     if name == "batch_topk" and inference_threshold is not None:
         return batch_topk_inference(pre, inference_threshold, check_inputs)
-    if name in BY_SIZE:
-        return BY_SIZE[name](pre, k)
+    if name in _BY_SIZE:
+        return _BY_SIZE[name](pre, k)
     if name == "jumprelu":
         return jumprelu(pre, threshold(params["log_threshold"]), config.get("bandwidth"), check_inputs=False)
     if name == "gated":

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..kernels.precision import widen
 from ..sparse.entries import Matrix, apply, sum_by_latent
 
-Count = TypeVar("Count", int, Tensor)
+_Count = TypeVar("_Count", int, Tensor)
 
 
 def firing_counts(acts: Matrix) -> Tensor:
@@ -29,7 +29,7 @@ def frequency(counts: Tensor, samples: float) -> Tensor:
     return widen(counts) / samples
 
 
-def running_mean(mean: Tensor, batches: Count, acts: Matrix, decay: float) -> tuple[Tensor, Count]:
+def running_mean(mean: Tensor, batches: _Count, acts: Matrix, decay: float) -> tuple[Tensor, _Count]:
     """Exponential average of the frequency, from 0, which one more batch moves.
 
     mean     (M,)

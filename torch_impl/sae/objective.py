@@ -15,7 +15,7 @@ from .auxiliary import aux, gate_reconstruction, sparse_aux
 from .costs import l0, l1, reconstruction, tanh, tie
 from .linear import encoder_weight
 
-SPARSITY_TERMS = ("l1", "l0", "tanh")
+_SPARSITY_TERMS = ("l1", "l0", "tanh")
 
 
 class Given(NamedTuple):
@@ -39,7 +39,7 @@ def coefficient(config: Mapping[str, Any], term: str, warmth: float = 1.0) -> fl
     factor = config.get(f"{term}_coefficient", 0.0)
     if not 0 <= factor < math.inf:
         raise ValueError(f"{term}_coefficient must be finite and not negative, got {factor}")
-    return factor * warmth if term in SPARSITY_TERMS else factor
+    return factor * warmth if term in _SPARSITY_TERMS else factor
 
 
 def objective(batch: Batch, params: Mapping[str, Tensor], config: Mapping[str, Any], given: Given) -> dict[str, Tensor]:

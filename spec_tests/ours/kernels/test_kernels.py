@@ -35,7 +35,7 @@ def interpreted(*words):
 @pytest.mark.long
 def test_kernels_equal_the_torch_path():
     """See kernel_properties.py."""
-    interpreted("-m", "pytest", "-c", os.devnull, f"--rootdir={HERE.parent}", "--import-mode=importlib", "-p", "no:cacheprovider",
+    interpreted("-m", "pytest", "-c", os.devnull, f"--rootdir={HERE.parents[1]}", "--import-mode=importlib", "-p", "no:cacheprovider",
                 "-W", "error", "-q", "--effort", "quick", str(HERE / "kernel_properties.py"))
 
 
@@ -52,9 +52,9 @@ def test_golden_cases_hold_through_the_kernels():
 
 
 @pytest.mark.long(begins_first=True)
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_whole_runs_hold_through_the_kernels(dtype):
-    """Of the two halves one is enough: a run takes the same path in both, and single kernels and golden cases are tried in both."""
+    """The golden cases that take longest, one precision at a time and first, so that no core waits for another at the end."""
     interpreted("-m", "sae_spec.spec_tests", "--adapter", "torch_impl", "--dtype", dtype, "-k", "test_golden_case and training-")
 
 
