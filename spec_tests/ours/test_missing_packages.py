@@ -88,3 +88,10 @@ def test_the_demos_data_is_asked_for_before_minutes_are_spent(folder):
 def test_what_is_imported_without_torch(module, folder):
     ran = start(folder, program=[sys.executable, "-c", python_without(*TORCH, *DEMO, *TEST) + f"import {module}"])
     assert ran.status == 0, ran.text
+
+
+def test_the_generator_of_golden_data_says_what_it_lacks(folder):
+    """Its checks need what the base installation does not bring."""
+    code = python_without(*TORCH, *DEMO, *TEST) + "import sys\nfrom sae_spec.fixtures.generate.__main__ import main\nsys.exit(main(['--check']))"
+    ran = start(folder, program=[sys.executable, "-c", code])
+    assert ran.status == 2 and ran.text == "sae_spec.fixtures.generate: jsonschema is missing: pip install 'sae-spec[test]'\n"
