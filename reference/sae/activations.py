@@ -82,7 +82,9 @@ def jumprelu_backward(d_acts, pre, theta, bandwidth):
     """Gradient of `jumprelu`; the threshold's is a straight-through estimate.
 
         d_pre[b, i] = d_acts[b, i]                                    where pre > theta
-        d_theta[i]  = -sum_b (theta[i] / bandwidth) · d_acts[b, i]    where |pre - theta| < bandwidth / 2
+        d_theta[i]  = -sum_b (theta[i] / bandwidth) · d_acts[b, i]    where |pre - theta| < bandwidth / 2, else 0
+
+    What is trained gets one factor more (`threshold_backward`); a cost that counts latents adds `step_backward`.
 
     d_acts, pre  (B, M)
     theta        (M,)
@@ -90,7 +92,7 @@ def jumprelu_backward(d_acts, pre, theta, bandwidth):
     returns d_pre (B, M), d_theta (M,)
     raises  ValueError for a bandwidth that is not positive
 
-    [ACT-8] The window is open and lies on the raw pre-activation, also below the threshold,
+    [ACT-8] The window is open and lies on the raw pre-activation (no relu before it), also below the threshold,
             where the activation itself is 0: that is how a silent latent's threshold can fall.
     [ACT-9] Nothing flows to pre through the window.
     Source: arXiv 2407.14435, eq. 11.

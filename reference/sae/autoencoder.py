@@ -4,8 +4,9 @@
     acts        = activation(pre)                 few of them are not zero
     recons      = decode(acts)                    linear.py
 
-`params` is a dictionary of arrays (see `linear.py`). `config` is a dictionary: "activation" (a name), "k" and
-"bandwidth" where the activation takes them, "subtract_b_dec" (True unless given) and "prefixes" ([M] unless given).
+`params` is a dictionary of arrays (see `linear.py`); a tied SAE is one without W_enc. `config` is a dictionary:
+"activation" (relu, jumprelu, gated, topk, batch_topk, abs_topk, budget_topk or batch_budget_topk), "k" and "bandwidth"
+where the activation takes them, "subtract_b_dec" (True unless given) and "prefixes" ([M] unless given).
 B stands for any number of leading dimensions.
 """
 

@@ -1,6 +1,8 @@
-"""TRAIN, the constraint: a saved decoder's rows have norm 1.
+"""TRAIN, the constraint: after every training step the decoder's rows have norm 1.
 
-Without it a cost on activations could be lowered for nothing, by smaller activations and longer decoder rows.
+An activation and a row write the same as half the activation and twice the row. With rows of norm 1 there is one way
+left to say it: activations of different latents can be compared, and a cost that does not weigh them by the rows'
+norms cannot be lowered by longer rows.
 """
 
 import numpy as np

@@ -3,9 +3,10 @@
 The price of firing grows with rarity, so that two common latents can be cheaper than one rare one, but no
 latent is free: were the common ones free, the dictionary would collapse to an always-on basis of the space.
 
-    price = log_D max(D, 1 / frequency)
+    price = log_D max(D, 1 / frequency)           a frequency below min_frequency counts as that
 
-A latent that fires at least once in D samples costs 1; one that fires once in D^2 samples costs 2.
+A latent that fires at least once in D samples costs 1; one that fires once in D^2 samples costs 2. At D = 768 one that
+fires in .01 % of samples costs ln(10^4) / ln(768) = 1.386.
 It is proportional to ln(max(d, 1/f)), the cost proposed in the public discussion of "Toy Models of Feature
 Absorption in SAEs" ("the thread", in this project); the factor 1 / ln D makes the lowest price 1.
 B stands for any number of leading dimensions.

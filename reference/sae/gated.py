@@ -43,7 +43,7 @@ def gated_backward(d_acts, shared, b_enc, r_mag, b_mag):
     b_enc, r_mag, b_mag  (M,)
     returns d_shared (B, M), d_r_mag (M,), d_b_mag (M,)
 
-    [SAE-14] The gate gets no gradient from acts; what trains it are the costs on relu(pre).
+    [SAE-14] The gate gets no gradient from acts; what trains it are the costs on relu(pre) (auxiliary.py, objective.py).
     """
     scale = np.exp(r_mag)                                   # (M,)
     gate = shared + b_enc > 0                               # (B, M)

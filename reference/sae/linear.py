@@ -1,6 +1,7 @@
 """SAE, the linear part: how a latent reads a sample and how it writes one.
 
-    shared = (x - b_dec) @ W_enc.T                x is read along each latent's encoder direction
+    shared = (x - b_dec) @ W_enc.T                x is read along each latent's encoder direction; shared, because the
+                                                  gated activation makes two numbers of it, all others only pre
     pre    = shared + b_enc                       pre-activation
     recon  = acts @ W_dec + b_dec                 x is written as a sum of decoder directions
 
@@ -72,6 +73,8 @@ def decode(acts, params, prefixes=None):
 
         recons[g] = acts[:, :M_g] @ W_dec[:M_g] + b_dec
 
+    A Matryoshka SAE must also do with its first M_g latents alone, for several M_g; any other has the one prefix M.
+
     acts      (B, M)
     prefixes  M_1 < ... < M_G = M; [M] unless given
     returns recons (G, B, D); recons[-1] is the reconstruction
@@ -118,7 +121,7 @@ def check(x, params):
 
     [SAE-11] Non-finite x or parameters are the caller's error: encode, forward and a training step raise
              one ValueError that names the argument.
-    [SAE-12] So are shapes that do not fit: weights are latent-major, (M, D), both of them; W_dec says what M and D are.
+    [SAE-12] Shapes that do not fit are the caller's error too: weights are latent-major, (M, D), both of them; W_dec says what M and D are.
     """
     if np.ndim(params["W_dec"]) != 2:
         raise ValueError(f"W_dec has shape {np.shape(params['W_dec'])}, expected (M, D)")

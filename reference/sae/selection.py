@@ -42,8 +42,9 @@ def batch_topk(pre, k):
     returns acts (B, M)
     raises  ValueError for k outside 1 .. M
 
-    [ACT-12] It is topk of the batch laid out as one row: k·B entries are kept, ties go to the lowest
-             row-major index, and one row may hold many more than k.
+    [ACT-12] batch_topk is topk of the batch laid out as one row, with k·B in place of k: at most k·B entries are
+             kept, fewer if fewer are positive; ties go to the lowest row-major index, and one row may hold many
+             more than k.
     Source: arXiv 2412.06410.
     """
     M = pre.shape[-1]
@@ -119,7 +120,7 @@ def batch_budget_topk(pre, k, price, dec_norm):
     returns acts (B, M)
     raises  ValueError as `budget_topk` does
 
-    [ACT-18] It is budget_topk of the batch laid out as one row, with budget k·B; ties go to the lowest
+    [ACT-18] batch_budget_topk is budget_topk of the batch laid out as one row, with budget k·B; ties go to the lowest
              row-major index.
     """
     M = pre.shape[-1]
