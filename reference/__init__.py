@@ -67,4 +67,4 @@ The id is an area and a number that is never reused.
 Configuration mistakes raise a ValueError that names the argument. Logarithms are natural unless a base is written.
 """
 
-SPEC_VERSION = "0.1"
+SPEC_VERSION = "0.2"

@@ -65,7 +65,12 @@ def l1(acts, W_dec, price):
     [COST-4] An activation is weighted by its decoder row's norm, so that scaling one against the other
              saves nothing, and by its price.
     """
-    return (price * np.abs(acts) * row_norms(W_dec)).sum() / batch_size(acts)
+    return l1_charges(acts, W_dec, price).sum() / batch_size(acts)
+
+
+def l1_charges(acts, W_dec, price):
+    """What L1 charges each activation, (B, M); the rest as for `l1`."""
+    return price * np.abs(acts) * row_norms(W_dec)          # (B, M)
 
 
 def l1_backward(d_cost, acts, W_dec, price):
@@ -101,7 +106,12 @@ def tanh(acts, W_dec, price, scale):
     """
     if not scale > 0:
         raise ValueError(f"tanh_scale must be positive, got {scale}")
-    return (price * np.tanh(scale * np.abs(acts) * row_norms(W_dec))).sum() / batch_size(acts)
+    return tanh_charges(acts, W_dec, price, scale).sum() / batch_size(acts)
+
+
+def tanh_charges(acts, W_dec, price, scale):
+    """What tanh charges each activation, (B, M); the rest as for `tanh`."""
+    return price * np.tanh(scale * np.abs(acts) * row_norms(W_dec))               # (B, M)
 
 
 def tanh_backward(d_cost, acts, W_dec, price, scale):

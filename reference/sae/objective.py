@@ -12,8 +12,8 @@ import numpy as np
 from .activations import relu, relu_backward, threshold, threshold_backward
 from .autoencoder import backward
 from .auxiliary import aux, aux_backward, gate_reconstruction, gate_reconstruction_backward
-from .costs import l0, l0_backward, l1, l1_backward, reconstruction, reconstruction_backward
-from .costs import tanh, tanh_backward, tie, tie_backward
+from .costs import l0, l0_backward, l1, l1_backward, l1_charges, reconstruction, reconstruction_backward
+from .costs import tanh, tanh_backward, tanh_charges, tie, tie_backward
 from .linear import encoder_weight
 
 
@@ -90,17 +90,41 @@ def activation_costs_backward(charged, params, config, given):
     return d_charged, d_W_dec
 
 
+def threshold_heights(theta, params, config, given):
+    """What a jumprelu latent begins to be charged, per sample, when its pre-activation passes its threshold.
+
+        heights[i] = price[i] · (l0 + l1 · theta[i] · ||W_dec[i]|| + tanh · tanh(scale · theta[i] · ||W_dec[i]||))
+
+    with the coefficients by the names of their terms
+
+    theta   (M,)
+    returns heights (M,)
+
+    [COST-21] A sparsity cost reaches a jumprelu's threshold by its height there, what an activation of theta is charged,
+              through the step's window: -(1 / bandwidth) · heights · 1[|pre - theta| < bandwidth / 2], averaged over B.
+              Its slope reaches pre alone: where a threshold rises past a sample, the whole charge is saved.
+    """
+    acts, W_dec, price = theta[np.newaxis], params["W_dec"], given.price          # (1, M)
+    heights = coefficient(config, "l0", given.warmth) * price                     # (M,)
+    if c := coefficient(config, "l1", given.warmth):
+        heights = heights + c * l1_charges(acts, W_dec, price)[0]
+    if c := coefficient(config, "tanh", given.warmth):
+        heights = heights + c * tanh_charges(acts, W_dec, price, config["tanh_scale"])[0]
+    return heights                                          # (M,)
+
+
 def parameter_costs_backward(pre, params, config, given):
-    """Gradient of l0 and tie, the terms that reach parameters only, and those directly.
+    """Gradient of what reaches parameters by no other way: the tie, and the sparsity costs by jumprelu's thresholds.
 
     pre     (B, M)
     returns gradients by parameter name, zero where there is none
     """
     grads = {name: np.zeros_like(array) for name, array in params.items()}
-    if c := coefficient(config, "l0", given.warmth):
-        log_threshold = params["log_threshold"]
-        d_theta = l0_backward(c, pre, threshold(log_threshold), given.price, config["bandwidth"])   # (M,)
-        grads["log_threshold"] = threshold_backward(d_theta, log_threshold)
+    if config["activation"] == "jumprelu":
+        theta = threshold(params["log_threshold"])          # (M,)
+        heights = threshold_heights(theta, params, config, given)                 # (M,)
+        d_theta = l0_backward(1.0, pre, theta, heights, config["bandwidth"])      # (M,)
+        grads["log_threshold"] = threshold_backward(d_theta, params["log_threshold"])
     if (c := coefficient(config, "tie")) and "W_enc" in params:
         grads["W_enc"], grads["W_dec"] = tie_backward(c, params["W_enc"], params["W_dec"])
     return grads
@@ -118,6 +142,8 @@ def objective_backward(batch, params, config, given):
     direct = parameter_costs_backward(pre, params, config, given)
     d_charged, d_W_dec = activation_costs_backward(charged, params, config, given)
     d_acts, d_pre = d_charged, np.zeros_like(pre)           # (B, M) each
+    if config["activation"] == "jumprelu":                  # its thresholds have been charged by the heights
+        d_acts, d_pre = np.zeros_like(acts), d_charged      # at acts == 0 the derivative is 0: only what is on
     if is_gated:                                            # what is charged is the gate, relu(pre)
         d_acts, d_pre = np.zeros_like(acts), relu_backward(d_charged, pre)
         d_pre = d_pre + gate_reconstruction_backward(1.0, x, pre, W_dec, params["b_dec"])

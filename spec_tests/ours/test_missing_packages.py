@@ -92,6 +92,7 @@ def test_what_is_imported_without_torch(module, folder):
 
 def test_the_generator_of_golden_data_says_what_it_lacks(folder):
     """Its checks need what the base installation does not bring."""
-    code = python_without(*TORCH, *DEMO, *TEST) + "import sys\nfrom sae_spec.fixtures.generate.__main__ import main\nsys.exit(main(['--check']))"
+    code = python_without(*TORCH, *DEMO, *TEST) + ("import sys\nfrom sae_spec.fixtures.generate.__main__ import main\n"
+                                                   "sys.exit(main(['--check']))")
     ran = start(folder, program=[sys.executable, "-c", code])
     assert ran.status == 2 and ran.text == "sae_spec.fixtures.generate: jsonschema is missing: pip install 'sae-spec[test]'\n"

@@ -34,7 +34,12 @@ def reconstruction(x: Tensor, recons: Tensor) -> Tensor:
 def l1(acts: Matrix, W_dec: Tensor, price: Tensor) -> Tensor:
     """Priced, norm-weighted L1; acts (B, M), W_dec (M, D), price (M,).  Clauses: COST-4, COST-5."""
     B = batch_size(acts)
-    return (price.detach() * row_norms(W_dec) * sum_by_latent(apply(lambda a: widen(a).abs(), acts))).sum() / B
+    return l1_charges(sum_by_latent(apply(lambda a: widen(a).abs(), acts)), W_dec, price).sum() / B
+
+
+def l1_charges(acts: Tensor, W_dec: Tensor, price: Tensor) -> Tensor:
+    """What L1 charges activations (.., M), or sums of them; the result has their shape, the rest is as for `l1`."""
+    return price.detach() * row_norms(W_dec) * acts.abs()
 
 
 def tanh(acts: Matrix, W_dec: Tensor, price: Tensor, scale: float) -> Tensor:
@@ -47,8 +52,17 @@ def tanh(acts: Matrix, W_dec: Tensor, price: Tensor, scale: float) -> Tensor:
     if not scale > 0:
         raise ValueError(f"tanh_scale must be positive, got {scale}")
     B = batch_size(acts)
-    bounded = apply(lambda a, norm: torch.tanh(scale * widen(a).abs() * norm), acts, row_norms(W_dec))
+    bounded = apply(lambda a, norm: _bounded(a, norm, scale), acts, row_norms(W_dec))
     return (price.detach() * sum_by_latent(bounded)).sum() / B
+
+
+def tanh_charges(acts: Tensor, W_dec: Tensor, price: Tensor, scale: float) -> Tensor:
+    """What tanh charges activations (.., M); the result has their shape, the rest is as for `tanh`."""
+    return price.detach() * _bounded(acts, row_norms(W_dec), scale)
+
+
+def _bounded(acts: Tensor, norm: Tensor, scale: float) -> Tensor:
+    return torch.tanh(scale * widen(acts).abs() * norm)
 
 
 def l0(pre: Matrix, theta: Tensor, price: Tensor, bandwidth: float | None = None, check_inputs: bool = True) -> Tensor:

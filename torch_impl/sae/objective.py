@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ..sparse.entries import Entries, apply
-from .activations import relu, threshold
+from .activations import jumprelu, relu, threshold
 from .autoencoder import Batch
 from .auxiliary import aux, gate_reconstruction, sparse_aux
-from .costs import l0, l1, reconstruction, tanh, tie
+from .costs import l0, l1, l1_charges, reconstruction, tanh, tanh_charges, tie
 from .linear import encoder_weight
 
 _SPARSITY_TERMS = ("l1", "l0", "tanh")
@@ -49,19 +49,21 @@ def objective(batch: Batch, params: Mapping[str, Tensor], config: Mapping[str, A
     config  "activation", coefficients (0 unless given), "tanh_scale", "k_aux", "bandwidth"
     raises  ValueError for a coefficient that cannot be, an l0 that is not of jumprelu, or an empty batch
 
-    Clauses: COST-17 to COST-20.
+    Clauses: COST-17 to COST-21.
     """
     (x, _, pre, acts, recons), (price, dead, warmth) = batch, given
     W_dec, activation = params["W_dec"], config["activation"]
     charged = apply(relu, pre) if activation == "gated" else acts                # (B, M)
+    theta = threshold(params["log_threshold"]) if activation == "jumprelu" else None      # (M,)
+    if theta is not None:                                   # what falls on acts leaves theta to its heights
+        charged = apply(lambda p, at: jumprelu(p, at, check_inputs=False), pre, theta.detach())
     terms = {"reconstruction": reconstruction(x, recons)}
     if c := coefficient(config, "l1", warmth):
         terms["l1"] = c * l1(charged, W_dec, price)
     if coefficient(config, "l0") and activation != "jumprelu":
         raise ValueError(f"l0_coefficient needs jumprelu, the activation is {activation}")
-    if c := coefficient(config, "l0", warmth):
-        theta = threshold(params["log_threshold"])          # positive: an exponential needs no check
-        terms["l0"] = c * l0(pre, theta, price, config.get("bandwidth"), check_inputs=False)
+    if theta is not None and (c := coefficient(config, "l0", warmth)):
+        terms["l0"] = c * l0(pre, theta.detach(), price, check_inputs=False)      # an exponential needs no check
     if c := coefficient(config, "tanh", warmth):
         terms["tanh"] = c * tanh(charged, W_dec, price, config["tanh_scale"])
     if c := coefficient(config, "tie"):
@@ -74,4 +76,24 @@ def objective(batch: Batch, params: Mapping[str, Tensor], config: Mapping[str, A
             terms["aux"] = c * aux(residual, pre, dead, W_dec, config["k_aux"])
     if activation == "gated":
         terms["gate_reconstruction"] = gate_reconstruction(x, pre, W_dec, params["b_dec"])
-    return terms | {"total": reduce(torch.add, terms.values())}
+    total = reduce(torch.add, terms.values())
+    if theta is not None and any(coefficient(config, term, warmth) for term in _SPARSITY_TERMS):
+        heights = threshold_heights(theta, params, config, given)
+        jumps = l0(pre, theta, heights, config.get("bandwidth"), check_inputs=False)
+        total = total + (jumps - jumps.detach())            # a gradient, and nothing else
+    return terms | {"total": total}
+
+
+@torch.no_grad()
+def threshold_heights(theta: Tensor, params: Mapping[str, Tensor], config: Mapping[str, Any], given: Given) -> Tensor:
+    """What a jumprelu latent is charged, per sample, as soon as it passes its threshold theta (M,); result (M,).
+
+    Clauses: COST-21.
+    """
+    W_dec, (price, _, warmth) = params["W_dec"], given
+    heights = coefficient(config, "l0", warmth) * price     # (M,)
+    if c := coefficient(config, "l1", warmth):
+        heights = heights + c * l1_charges(theta, W_dec, price)
+    if c := coefficient(config, "tanh", warmth):
+        heights = heights + c * tanh_charges(theta, W_dec, price, config["tanh_scale"])
+    return heights

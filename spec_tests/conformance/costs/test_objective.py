@@ -30,6 +30,16 @@ def terms_of(result):
     return {name: value for name, value in result.items() if not name.startswith("d_")}
 
 
+def heights(adapter, config, inputs, terms, theta):
+    """What an activation of theta (M,) is charged by some of l1 and tanh, latent by latent, (M,)."""
+    paid = np.zeros(len(theta))
+    for term in terms:
+        factor = config[f"{term}_coefficient"] * config["warmth"]
+        given = {"W_dec": inputs["W_dec"], "price": inputs["price"]}
+        paid += [factor * cost(adapter, config | {"cost": term}, given | {"acts": acts[np.newaxis]}) for acts in np.diag(theta)]
+    return paid
+
+
 @clause("COST-17")
 @given(asked=objectives(activations=("jumprelu",)), term=st.sampled_from(["l1", "l0", "tanh", "tie", "aux"]))
 def test_a_reward_is_an_error(adapter, asked, term):
@@ -128,6 +138,11 @@ def test_the_gradient_of_the_total_is_each_terms_gradient_sent_back(adapter, ask
             home[name] = home.get(name, 0) + grad
     if gated:                                                                    # what is charged is the gate
         d["d_pre"], d["d_acts"] = d["d_pre"] + d["d_acts"] * (said["pre"] > 0), 0 * d["d_acts"]
+    if config["activation"] == "jumprelu":                                       # acts leave the threshold to its height
+        d["d_pre"], d["d_acts"] = d["d_pre"] + d["d_acts"], 0 * d["d_acts"]
+        paid = heights(adapter, config, inputs, charged & {"l1", "tanh"}, np.ones(M))
+        passed = gradient(adapter, config | {"cost": "l0"}, {"pre": said["pre"], "theta": np.ones(M), "price": paid})
+        direct["d_theta"] = direct.get("d_theta", 0) + passed["d_theta"]
     direct["d_log_threshold"] = direct.pop("d_theta", 0)                         # theta = 1, so is its derivative
     back = adapter("backward", config, **sae, **d)
     want = {name: grad + direct.get(name, 0) for name, grad in back.items() if name != "d_x"}
@@ -177,3 +192,44 @@ def test_l0_is_charged_to_jumprelu_and_an_error_elsewhere(adapter, asked, factor
         assert "l0" in adapter("objective", config, **inputs)
     else:
         assert "l0_coefficient" in adapter.error("objective", config, **inputs)
+
+
+# ---------------------------------------------------------------- what sparsity costs a threshold
+
+
+# float64: the threshold's share of the reconstruction is taken out again.
+@clause("COST-21", dtypes=("float64",))
+@given(asked=objectives(terms=("l1", "tanh"), activations=("jumprelu",)), data=st.data())
+def test_a_threshold_pays_for_each_latent_it_lets_through_what_an_activation_of_its_size_costs(adapter, asked, data):
+    """As an l0 would whose prices are those costs."""
+    config, inputs, charged = asked
+    inputs = inputs | {"log_threshold": data.draw(dyadic((len(inputs["price"]),), -1.0, 0.5))}
+    theta = adapter("threshold", log_threshold=inputs["log_threshold"])["theta"]
+    as_l0 = {key: value for key, value in config.items() if key.removesuffix("_coefficient") not in SPARSITY}
+    as_l0 |= {"l0_coefficient": 1.0, "warmth": 1.0}
+    want = adapter("objective", as_l0, **inputs | {"price": heights(adapter, config, inputs, charged, theta)})
+    assert_same(want, adapter("objective", config, **inputs), adapter.dtype, ["d_log_threshold"])
+
+
+# A latent's pre-activations as quantiles of a density, and that density at theta: uniform, triangular, exponential.
+DENSITIES = {"uniform": (lambda u: 2 * u, lambda z: 0.5), "triangular": (lambda u: 2 * np.sqrt(u), lambda z: z / 2),
+             "exponential": (lambda u: -np.log1p(-u), lambda z: np.exp(-z))}
+
+
+# float64: an estimate from thousands of samples.
+@clause("COST-21", dtypes=("float64",))
+@given(density=st.sampled_from(sorted(DENSITIES)), term=st.sampled_from(SPARSITY), theta=st.sampled_from([0.5, 0.75, 1.25]),
+       norm=st.sampled_from([0.5, 2.0]))
+def test_a_thresholds_gradient_is_the_derivative_of_the_expected_cost(adapter, density, term, theta, norm):
+    """d/d theta of the mean over z of 1[z > theta] · cost(z) is -density(theta) · cost(theta)."""
+    B, (quantile, density_at) = 2000, DENSITIES[density]
+    x = quantile((np.arange(B) + 0.5) / B)[:, np.newaxis]
+    config = {"activation": "jumprelu", "bandwidth": 0.125, "tanh_scale": 2.0, "warmth": 1.0}
+    inputs = {"x": x, "W_enc": [[1.0]], "W_dec": [[norm]], "b_enc": [0.0], "b_dec": [0.0], "log_threshold": [np.log(theta)],
+              "price": [1.5], "dead": [0.0]}
+    charged = adapter("objective", config | {f"{term}_coefficient": 1.0}, **inputs)
+    difference = charged["d_log_threshold"] - adapter("objective", config, **inputs)["d_log_threshold"]
+    charge = {"l0": 1.0, "l1": theta * norm, "tanh": np.tanh(2 * theta * norm)}[term]
+    want = -theta * density_at(theta) * 1.5 * charge
+    # The window's width blurs the density by bandwidth^2 / 24 of its curvature, and its edges by a sample each.
+    assert abs(difference[0] - want) <= 0.02 * abs(want), f"want about {want}, got {difference[0]}"

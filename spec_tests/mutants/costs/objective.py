@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sae_spec.reference.sae import autoencoder, costs
+from sae_spec.reference.sae import autoencoder, costs, objective
 from sae_spec.spec_tests.mutants import mutant
 from sae_spec.spec_tests.mutants.costs.costs import also, total
 
@@ -102,3 +102,47 @@ def l0_at_zero(right, batch, params, config, given):
     terms = right(batch, params, config | {"l0_coefficient": 0.0}, given)
     cost = costs.l0(batch.pre, np.zeros(batch.pre.shape[-1]), given.price)
     return total(terms | {"l0": given.warmth * config["l0_coefficient"] * cost})
+
+
+# ---------------------------------------------------------------- what sparsity costs a threshold
+
+
+def thresholds_by(slopes, right, batch, params, config, given):
+    """The gradients, but l1 and tanh reach jumprelu's thresholds as the reconstruction does: by `slopes` (B, M) of acts."""
+    grads = right(batch, params, config, given)
+    if config["activation"] != "jumprelu":
+        return grads
+    without = right(batch, params, config | {"l1_coefficient": 0.0, "tanh_coefficient": 0.0}, given)
+    theta, bandwidth = np.exp(params["log_threshold"]), config["bandwidth"]
+    near = np.abs(batch.pre - theta) < bandwidth / 2
+    d_theta = -(near * theta / bandwidth * slopes).reshape(-1, len(theta)).sum(0)
+    return grads | {"log_threshold": without["log_threshold"] + theta * d_theta}
+
+
+@mutant("threshold: l1 and tanh are felt above it alone", clause="COST-21", target="objective.objective_backward")
+def felt_above_alone(right, batch, params, config, given):
+    slopes, _ = objective.activation_costs_backward(batch.acts, params, config, given)
+    return thresholds_by(slopes, right, batch, params, config, given)
+
+
+@mutant("threshold: below it l1 and tanh are felt by their slope at 0", clause="COST-21", target="objective.objective_backward",
+        seen_in=("SAELens 6.54.12", "Language-Model-SAEs"), where="jumprelu with the tanh loss")
+def felt_by_the_slope_at_0(right, batch, params, config, given):
+    barely = np.where(batch.acts == 0, 1e-300, batch.acts)                        # the slope of |acts| is 1 there
+    slopes, _ = objective.activation_costs_backward(barely, params, config, given)
+    return thresholds_by(slopes, right, batch, params, config, given)
+
+
+@mutant("threshold: l1 and tanh are not felt", clause="COST-21", target="objective.threshold_heights")
+def not_felt(right, theta, params, config, given):
+    return right(theta, params, config | {"l1_coefficient": 0.0, "tanh_coefficient": 0.0}, given)
+
+
+@mutant("threshold: charged without the price", clause="COST-21", target="objective.threshold_heights")
+def charged_without_price(right, theta, params, config, given):
+    return right(theta, params, config, given._replace(price=np.ones_like(given.price)))
+
+
+@mutant("threshold: charged without the decoder row's norm", clause="COST-21", target="objective.threshold_heights")
+def charged_without_norm(right, theta, params, config, given):
+    return right(theta, params | {"W_dec": np.eye(*params["W_dec"].shape)[:, :1] ** 0}, config, given)
