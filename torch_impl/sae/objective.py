@@ -65,7 +65,7 @@ def objective(batch: Batch, params: Mapping[str, Tensor], config: Mapping[str, A
     if c := coefficient(config, "tanh", warmth):
         terms["tanh"] = c * tanh(charged, W_dec, price, config["tanh_scale"])
     if c := coefficient(config, "tie"):
-        terms["tie"] = c * tie(encoder_weight(params), W_dec)
+        terms["tie"] = c * tie(params.get("W_enc"), W_dec)
     if c := coefficient(config, "aux"):
         residual = x - recons[-1].view_as(x)
         if isinstance(pre, Entries):                        # those of dead latents are not among them
