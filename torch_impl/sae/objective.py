@@ -13,7 +13,6 @@ from .activations import relu, threshold
 from .autoencoder import Batch
 from .auxiliary import aux, gate_reconstruction, sparse_aux
 from .costs import l0, l1, reconstruction, tanh, tie
-from .linear import encoder_weight
 
 _SPARSITY_TERMS = ("l1", "l0", "tanh")
 
