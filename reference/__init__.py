@@ -64,6 +64,8 @@ the frequency-aware cost and the question of tying come.
 A sentence that starts with an id such as [ACT-7] is a clause: it decides something, and `spec_tests` checks it.
 The id is an area and a number that is never reused.
 
+What changed from one version to the next, clause by clause, is in CHANGES.md.
+
 Configuration mistakes raise a ValueError that names the argument. Logarithms are natural unless a base is written.
 """
 

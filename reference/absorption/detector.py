@@ -32,18 +32,16 @@ def absorption_score(stream, W_enc, W_dec):
     where there is enough to judge by and .05 < cosine < .98; 0 elsewhere and on the diagonal
 
     stream        stream.Stream
-    W_enc, W_dec  (M, D)
+    W_enc, W_dec  (M, D); equal for a tied SAE. The encoder is not read: what it does shows in what fires.
     returns score (M, M), from 0 to 1, indexed [parent, child]
 
     [ABS-30] The score is the shortfall where every question is answered for absorption: in the delta family it is delta.
              Where the child often comes without its parent, and the level is low for that reason, what the parent lacks in
              the samples in which it fires still counts.
-    [ABS-31] For a tied SAE, one array in both places, it is identically 0: what reads with the row it writes with cannot hide
-             one feature in another's row. Where a selection rule silences a tied parent, the recall hole shows it.
     [ABS-32] Rows with cosine above .98 are two latents of one feature, not a parent and its child.
+    [ABS-41] A tied SAE's score is computed like any other's: where a selection rule silences a tied parent beside a child
+             that writes the parent's direction, that is absorption.
     """
-    if W_enc is W_dec:
-        return np.zeros((len(W_dec), len(W_dec)))
     score = score_of(evidence(stream, W_dec))
     np.fill_diagonal(score, 0.0)
     return score                                            # (M, M)

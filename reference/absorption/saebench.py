@@ -31,7 +31,7 @@ class Thresholds(NamedTuple):
 
 
 CODE = Thresholds()
-PAPER = Thresholds(partial_cos=-1.0, partial_share=0.0, absorbers=np.inf)
+PAPER = Thresholds(partial_cos=-1.0, partial_share=0.0, absorbers=np.inf)      # its Table 8; see [ABS-42]
 
 
 def contributions(acts, W_dec, probe):
@@ -104,6 +104,10 @@ def full_absorption(x, acts, W_dec, probe, main, thresholds=CODE):
 
     [ABS-6] Ties for the largest q go to the lowest index; where want <= 0 nothing is absorbed.
     [ABS-7] Without main latents all of none are silent: the condition holds.
+    [ABS-42] Under the paper's thresholds full_share stays .4: its 0 is the minimum of the fraction. SAEBench's code has one
+             number for both; with 0 a sample in which no latent fires at all counts as fully absorbed.
+    Source: arXiv 2503.09532, appendix D, Table 8, sets thresholds of the fraction alone; full absorption is of arXiv 2409.14507,
+    where an absorber must have an effect of its own.
     """
     q, cos = contributions(acts, W_dec, probe)
     want = wanted(x, probe)                                 # (B,)

@@ -2,7 +2,7 @@
 
 Four words, here and in all of absorption/:
 
-    fires            a latent writes a part of the sample that is more than rounding noise ([ABS-19])
+    fires            a latent writes at least its floor, a small share of what it usually writes ([ABS-19], [ABS-40])
     speaks in full   it fires and writes at least half of its content ([ABS-20])
     content          of latent i in a sample: the sample's component along decoder row i, (x - b_dec) · W_dec[i] / ||W_dec[i]||
     p, c             of a pair of latents, the possible parent and the possible child; pairs are indexed [p, c]
@@ -14,7 +14,8 @@ import numpy as np
 
 from ..sae.constraints import normalize_rows, row_norms
 
-SPEAKS = 0.01        # share of the sample's size below which a latent's contribution counts as rounding noise
+SPEAKS = 0.01        # share of what a latent usually writes, and
+NOISE = 1e-6         # share of what a sample usually is, below which what a latent writes is no firing
 
 
 class Stream(NamedTuple):
@@ -47,27 +48,50 @@ class Stream(NamedTuple):
     both_full_content: np.ndarray  # (M, M)
 
 
-def observe(x, acts, W_dec, b_dec):
-    """One pass over a stream of samples.
+def firing_floor(x, acts, W_dec):
+    """How much each latent must write for it to count as a firing.
+
+        floor[i] = max(.01 · sum_b w[b, i]^2 / sum_b w[b, i],  1e-6 · mean_b ||x[b]||)    with w = |acts| · ||W_dec||
+
+    x      (B, D)  samples that stand for the whole stream: all of it, or a part that is large enough
+    acts   (B, M)
+    W_dec  (M, D)
+    returns floor (M,), in units of x
+
+    [ABS-40] The floor is 1 % of what the latent usually writes, its mean weighted by itself, which whispers do not lower; and
+             at least 1e-6 of the mean norm of x, b_dec not subtracted: a latent that writes nothing but what exact
+             cancellation leaves over, 1e-16, never fires.
+    """
+    written = np.abs(acts) * row_norms(W_dec)               # (B, M)
+    total = written.sum(0)                                  # (M,)
+    usual = (written**2).sum(0) / np.where(total > 0, total, 1.0)                 # (M,)
+    return np.maximum(SPEAKS * usual, NOISE * row_norms(x).sum() / max(len(x), 1))
+
+
+def observe(x, acts, W_dec, b_dec, floor=None):
+    """One pass over a stream of samples, or a part of it.
 
     x      (B, D)
     acts   (B, M)
     W_dec  (M, D)
     b_dec  (D,)
+    floor  (M,)  of `firing_floor`, the same for all parts of a stream; None: of these samples
     returns Stream
 
-    [ABS-19] Here a latent fires where it writes at least 1 % of the sample: |acts| · ||W_dec|| >= .01 · ||x - b_dec||.
-             What exact cancellation leaves over, 1e-17, is not a firing.
-    [ABS-20] It speaks in full where it writes at least half of its content. Where it fires without, it fills a slot that a
-             selection rule has left over, or another latent carries what is missing.
-    [ABS-21] The sums of two streams are the sums of their concatenation, however it is cut.
+    [ABS-19] Here a latent fires where its activation is not 0 and it writes at least its floor, |acts| · ||W_dec|| >= floor.
+             The floor is the latent's, not the sample's: noise in a nearly empty sample is not a firing.
+    [ABS-20] It speaks in full where it fires and writes at least half of its content; a negative activation writes against
+             the decoder row, and its content counts that way too. Where it fires without, it fills a slot that a selection
+             rule has left over, or another latent carries what is missing.
+    [ABS-21] The sums of two streams with one floor are the sums of their concatenation, however it is cut.
     """
+    floor = firing_floor(x, acts, W_dec) if floor is None else floor              # (M,)
     centred = x - b_dec                                     # (B, D)
-    written = acts * row_norms(W_dec)                       # (B, M)
+    written = np.abs(acts) * row_norms(W_dec)               # (B, M)
     content = centred @ normalize_rows(W_dec).T             # (B, M)
-    fires = (np.abs(written) >= SPEAKS * row_norms(centred)[:, np.newaxis]) & (acts != 0)     # (B, M)
+    fires = (written >= floor) & (acts != 0)                # (B, M)
     on = fires.astype(x.dtype)                              # (B, M)
-    full = (fires & (written >= content / 2)).astype(x.dtype)                     # (B, M)
+    full = (fires & (written >= np.sign(acts) * content / 2)).astype(x.dtype)     # (B, M)
     return Stream(
         samples=len(x), total=centred.sum(0),
         fires=on.sum(0), acts=(on * acts).sum(0), squares=(on * acts**2).sum(0), content=(on * content).sum(0),

@@ -102,7 +102,9 @@ def tanh(acts, W_dec, price, scale):
     raises  ValueError for a scale that is not positive
 
     [COST-6] tanh is taken of scale times the norm-weighted activation; the price multiplies outside.
-    Source: Anthropic, Circuits Updates January 2025 (JumpReLU with tanh).
+    Source: Anthropic, Circuits Updates January 2025, of whose recipe for jumprelu this is the sparsity cost. Not covered, and
+    not expressible here: its pre-activation loss, which pulls at latents below their threshold, and its straight-through
+    gradient of the window to every parameter that pre depends on; here the window reaches the threshold alone.
     """
     if not scale > 0:
         raise ValueError(f"tanh_scale must be positive, got {scale}")
@@ -163,14 +165,16 @@ def tie(W_enc, W_dec):
 
         cost = mean_i (1 - cos(W_enc[i], W_dec[i]))
 
-    W_enc, W_dec  (M, D)
+    W_enc  (M, D), or None: the SAE is tied and has none
+    W_dec  (M, D)
     returns a number from 0 to 2
 
     [COST-9] The cost looks at directions alone: scaling a row of either matrix changes nothing.
-    [COST-10] For a tied SAE, one array in both places, it is exactly 0 and has no gradient.
+    [COST-10] For a tied SAE, which has no W_enc, it is exactly 0 and has no gradient. The caller says so, with None: arrays
+              that happen to be equal are computed like any others.
     [COST-11] A zero row has cosine 0 with everything, and neither row of its pair gets a gradient.
     """
-    if W_enc is W_dec:
+    if W_enc is None:
         return 0.0
     cos = (normalize_rows(W_enc) * normalize_rows(W_dec)).sum(-1)                 # (M,)
     return (1 - cos).mean()
@@ -182,10 +186,10 @@ def tie_backward(d_cost, W_enc, W_dec):
         d_W_enc[i] = -(d - cos · e) / ||W_enc[i]|| · d_cost / M
         d_W_dec[i] = -(e - cos · d) / ||W_dec[i]|| · d_cost / M
 
-    returns d_W_enc (M, D), d_W_dec (M, D)
+    returns d_W_enc (M, D), None for a tied SAE, and d_W_dec (M, D)
     """
-    if W_enc is W_dec:
-        return np.zeros_like(W_enc), np.zeros_like(W_dec)
+    if W_enc is None:
+        return None, np.zeros_like(W_dec)
     norm_e, norm_d = row_norms(W_enc)[:, np.newaxis], row_norms(W_dec)[:, np.newaxis]   # (M, 1)
     nonzero = (norm_e > 0) & (norm_d > 0)                                         # (M, 1)
     e, d = normalize_rows(W_enc), normalize_rows(W_dec)                           # (M, D)

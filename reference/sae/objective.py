@@ -14,7 +14,6 @@ from .autoencoder import backward
 from .auxiliary import aux, aux_backward, gate_reconstruction, gate_reconstruction_backward
 from .costs import l0, l0_backward, l1, l1_backward, l1_charges, reconstruction, reconstruction_backward
 from .costs import tanh, tanh_backward, tanh_charges, tie, tie_backward
-from .linear import encoder_weight
 
 
 class Given(NamedTuple):
@@ -66,7 +65,7 @@ def objective(batch, params, config, given):
     if c := coefficient(config, "tanh", warmth):
         terms["tanh"] = c * tanh(charged, W_dec, price, config["tanh_scale"])
     if c := coefficient(config, "tie"):
-        terms["tie"] = c * tie(encoder_weight(params), W_dec)
+        terms["tie"] = c * tie(params.get("W_enc"), W_dec)
     if c := coefficient(config, "aux"):
         terms["aux"] = c * aux(x - recons[-1], pre, dead, W_dec, config["k_aux"])
     if is_gated:

@@ -61,17 +61,24 @@ def absorption_gain(p10, p11, D):
     return g(p10 + p11) - g(p10)
 
 
-def hedging_angle(p10, p11):
+def hedging_angle(p10, p11, biases=False):
     """The direction that a single tied latent of norm 1 learns, as its angle from the parent towards the child.
 
-        angle = arctan(2 p11 / p10) / 2
+        angle = arctan(2 p11 / p10) / 2                                       without biases
+        angle = arctan(2 p11 · p00 / (p10 · (p00 - p11))) / 2                 with b_enc and b_dec free
 
-    returns radians, 0 to pi / 4
+    biases  whether b_enc and b_dec are trained too
+    returns radians; 0 to pi / 4 without biases, 0 to pi / 2 with them
 
-    [THEORY-6] tan(2 · angle) = 2 p11 / p10: the top eigenvector of the second moment. An SAE without a latent for the
-               child mixes it into the parent's.
+    [THEORY-6] Without biases, b_enc = b_dec = 0, tan(2 · angle) = 2 p11 / p10: the top eigenvector of the second moment. An
+               SAE without a latent for the child mixes it into the parent's.
+    [THEORY-8] With b_enc and b_dec free, tan(2 · angle) = 2 p11 · p00 / (p10 · (p00 - p11)), p00 = 1 - p10 - p11 the share of
+               samples with neither: the top eigenvector of the covariance. What one latent reconstructs lies on a line, and
+               this is the best line; b_dec, the mean's part across it, and b_enc = 0 reach it. For p10 = .2, p11 = .05 the
+               angle is 14.09 degrees, not 13.28.
     """
-    return 0.5 * np.arctan2(2 * p11, p10)
+    p00 = 1 - p10 - p11
+    return 0.5 * (np.arctan2(2 * p11 * p00, p10 * (p00 - p11)) if biases else np.arctan2(2 * p11, p10))
 
 
 def gram_schmidt(directions):

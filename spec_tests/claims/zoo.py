@@ -183,7 +183,7 @@ def main(argv=None):
         print(f"{each} is written")
     detector = result["named worlds"]
     holds = detector["precision"] >= 0.95 and detector["recall"] >= 0.95 and detector["AUROC"] >= 0.98
-    return 0 if holds and result["largest score of a tied SAE"] == 0 else 1
+    return 0 if holds and result["largest score of a tied SAE"] <= THRESHOLD else 1
 
 
 if __name__ == "__main__":

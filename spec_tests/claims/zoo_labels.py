@@ -3,7 +3,7 @@
 import numpy as np
 
 from sae_spec.reference.absorption import detector, patterns
-from sae_spec.reference.absorption.stream import SPEAKS, observe
+from sae_spec.reference.absorption.stream import firing_floor, observe
 from sae_spec.reference.sae.autoencoder import encode
 from sae_spec.reference.sae.constraints import normalize_rows, row_norms
 from sae_spec.reference.absorption.ground_truth import match, scores
@@ -23,8 +23,8 @@ def activations(member, rng, samples=SAMPLES):
 
 def firing(x, acts, params):
     """(N, M), True where a latent fires, in the sense of [ABS-19]."""
-    size = row_norms(x - params["b_dec"])[:, np.newaxis]
-    return (np.abs(acts) * row_norms(params["W_dec"]) >= SPEAKS * size) & (acts != 0)
+    W_dec = params["W_dec"]
+    return (np.abs(acts) * row_norms(W_dec) >= firing_floor(x, acts, W_dec)) & (acts != 0)
 
 
 def true_shortfalls(member, x, magnitudes, acts):

@@ -8,6 +8,9 @@ import sys
 
 import pytest
 
+from sae_spec.reference import SPEC_VERSION
+from sae_spec.spec_tests.core.cases import FIXTURES, golden_cases, read_json
+from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.commands import start
 from sae_spec.spec_tests.core.known_failures import read_known_failures
 from sae_spec.spec_tests.core.options import OPTIONS
@@ -61,6 +64,21 @@ def test_every_part_can_be_made(name):
 def test_every_linked_file_is_there(path):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def test_the_history_knows_this_version_and_all_that_was_retired():
+    page = (ROOT / "reference" / "CHANGES.md").read_text(encoding="utf-8")
+    assert re.findall(r"^# (\d+\.\d+)$", page, re.MULTILINE)[0] == SPEC_VERSION, "the newest version comes first"
+    index = read_json(FIXTURES / "index.json")
+    ids = {case.id for case in golden_cases()}
+    assert index["spec"] == SPEC_VERSION and not ids & set(index["retired"])
+    assert not [id for id in index["retired"] if f"`{id}`" not in page]
+
+
+def test_every_clause_that_the_history_calls_new_is_there():
+    page = (ROOT / "reference" / "CHANGES.md").read_text(encoding="utf-8")
+    new, retired = (set(re.findall(rf"\b([A-Z]+-\d+), {word}\b", page)) for word in ("new", "retired"))
+    assert new and new - retired <= set(clauses()) and not retired & set(clauses())
 
 
 def test_every_operation_and_option_is_in_the_documents():

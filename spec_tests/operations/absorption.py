@@ -11,7 +11,8 @@ ABS = Area("ABS", "Absorption")
 WEIGHTS = {"[W_enc]": "(M, D)  untied only", "W_dec": "(M, D)"}
 CUTS = {"[cuts]": "rows after which the stream is cut; the pieces are observed apart and merged (none)",
         "[times]": "how often the stream is repeated (1)"}
-STREAM = {"x": "(B, D)", "acts": "(B, M)", "W_dec": "(M, D)", "b_dec": "(D,)"}
+STREAM = {"x": "(B, D)", "acts": "(B, M)", "W_dec": "(M, D)", "b_dec": "(D,)",
+          "[floor]": "(M,)  what a latent must write to fire (that of the whole stream, before it is cut)"}
 LATENT = {"latent": "the index of the parent's latent"}
 EVIDENCE = ("silent", "low", "level", "level_low", "returned", "disturbed", "carried", "coupled", "followed", "steady", "cosine",
             "enough")
@@ -89,19 +90,20 @@ def within_data(on, config, W_enc, x):
 
 
 @ABS.operation("who fires with whom, over a stream of samples", CUTS, STREAM,
-               {"fires": "(M,)", "full": "(M,)", "together": "(M, M)", "beside": "(M, M)", "both_full": "(M, M)",
+               {"floor": "(M,)", "fires": "(M,)", "full": "(M,)", "together": "(M, M)", "beside": "(M, M)", "both_full": "(M, M)",
                 "lift": "(M, M)", "phi": "(M, M)"})
-def cofiring(on, config, x, acts, W_dec, b_dec):
-    stream = stream_of(on, config, x, acts, W_dec, b_dec)
-    return {"fires": stream.fires, "full": stream.full, "together": stream.together,
+def cofiring(on, config, x, acts, W_dec, b_dec, floor=None):
+    floor = floor_of(on, x, acts, W_dec, floor)
+    stream = stream_of(on, config, x, acts, W_dec, b_dec, floor)
+    return {"floor": floor, "fires": stream.fires, "full": stream.full, "together": stream.together,
             "beside": stream.beside, "both_full": stream.both_full,
             "lift": on.stream.lift(stream), "phi": on.stream.phi(stream)}
 
 
 @ABS.operation("how much of a parent is absorbed into a child: the detector, and the evidence it adds up", CUTS | TIED,
                STREAM | {"[W_enc]": "(M, D)  untied only"}, {"score": "(M, M)"} | {name: "(M, M)" for name in EVIDENCE})
-def absorption_score(on, config, x, acts, W_dec, b_dec, W_enc=None):
-    stream = stream_of(on, config, x, acts, W_dec, b_dec)
+def absorption_score(on, config, x, acts, W_dec, b_dec, floor=None, W_enc=None):
+    stream = stream_of(on, config, x, acts, W_dec, b_dec, floor_of(on, x, acts, W_dec, floor))
     score = on.detector.absorption_score(stream, encoder_of(config, W_enc, W_dec), W_dec)
     return {"score": score} | on.detector.evidence(stream, W_dec)._asdict()
 
@@ -119,10 +121,15 @@ def encoder_of(config, W_enc, W_dec):
     return W_dec if config.get("tied") else W_enc
 
 
-def stream_of(on, config, x, acts, W_dec, b_dec):
+def floor_of(on, x, acts, W_dec, floor):
+    """The floor that is given, or that of all samples: one for all pieces of the stream."""
+    return on.stream.firing_floor(x, acts, W_dec) if floor is None else floor
+
+
+def stream_of(on, config, x, acts, W_dec, b_dec, floor):
     """The stream, cut where the config says, each piece observed by itself."""
     bounds, stream = [0, *config.get("cuts", []), len(x)], None
     for first, last in list(pairwise(bounds)) * config.get("times", 1):
-        piece = on.stream.observe(x[first:last], acts[first:last], W_dec, b_dec)
+        piece = on.stream.observe(x[first:last], acts[first:last], W_dec, b_dec, floor)
         stream = piece if stream is None else on.stream.merge(stream, piece)
     return stream

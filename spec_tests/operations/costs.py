@@ -41,7 +41,7 @@ COSTS = {
     "l1": lambda on, c, acts, W_dec, price: on.costs.l1(acts, W_dec, price),
     "tanh": lambda on, c, acts, W_dec, price: on.costs.tanh(acts, W_dec, price, c["tanh_scale"]),
     "l0": lambda on, c, pre, theta, price: on.costs.l0(pre, theta, price),
-    "tie": lambda on, c, W_dec, W_enc=None: on.costs.tie(W_dec if c.get("tied") else W_enc, W_dec),
+    "tie": lambda on, c, W_dec, W_enc=None: on.costs.tie(W_enc, W_dec),
     "aux": lambda on, c, residual, pre, dead, W_dec: on.auxiliary.aux(residual, pre, dead != 0, W_dec, c["k_aux"]),
     "gate_reconstruction": lambda on, c, x, pre, W_dec, b_dec: on.auxiliary.gate_reconstruction(x, pre, W_dec, b_dec),
 }
@@ -71,8 +71,7 @@ def cost_backward(on, config, d_cost, **i):
     if name == "l0":
         return {"d_theta": on.costs.l0_backward(d_cost, i["pre"], i["theta"], i["price"], config["bandwidth"])}
     if name == "tie":
-        W_enc = i["W_dec"] if config.get("tied") else i["W_enc"]
-        d_W_enc, d_W_dec = on.costs.tie_backward(d_cost, W_enc, i["W_dec"])
+        d_W_enc, d_W_dec = on.costs.tie_backward(d_cost, i.get("W_enc"), i["W_dec"])
         return {"d_W_dec": d_W_dec} if config.get("tied") else {"d_W_enc": d_W_enc, "d_W_dec": d_W_dec}
     if name == "aux":
         arguments = i["residual"], i["pre"], i["dead"] != 0, i["W_dec"], config["k_aux"]

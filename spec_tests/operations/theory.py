@@ -50,9 +50,10 @@ def absorption_gain(on, config):
     return {"gain": on.theory.absorption_gain(config["p10"], config["p11"], config["D"])}
 
 
-@THEORY.operation("the direction of one latent for two features, as its angle from the parent", RATES, outputs={"angle": "()"})
+@THEORY.operation("the direction of one latent for two features, as its angle from the parent",
+                  RATES | {"[biases]": "whether b_enc and b_dec are trained too (false)"}, outputs={"angle": "()"})
 def hedging_angle(on, config):
-    return {"angle": on.theory.hedging_angle(config["p10"], config["p11"])}
+    return {"angle": on.theory.hedging_angle(config["p10"], config["p11"], config.get("biases", False))}
 
 
 @THEORY.operation("the dictionary that a tied SAE learns of independent, overlapping features",

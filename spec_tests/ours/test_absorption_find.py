@@ -98,12 +98,24 @@ def test_recall_comes_back():
     assert [other[2:] for other in others] == [(1.0, 1.0, 1.0, 1.0)] * 3
 
 
-def test_a_tied_sae_has_no_absorbed_pairs():
-    sae, rows, _ = planted(tied=True)
-    report = find_absorption(sae, rows, threshold=0.0)
-    assert report.tied and report.pairs == report.parents == ()
-    acts = sae.encode(rows).detach()
-    assert torch.equal(report.corrected(acts), acts)
+def test_a_tied_sae_is_judged_like_any_other():
+    """One slot, and a child whose row is the sum of both features: the tied parent is silent beside it."""
+    rows = torch.eye(3, dtype=torch.float64)[[0, 0, 0, 1, 2, 2]].repeat(40, 1)
+    rows[3::6, 0] = 1                                       # the child, with its parent
+    found = []
+    for tied in (True, False):
+        sae = SparseAutoencoder(SAEConfig(D=3, M=3, activation="topk", k=1, tied=tied), dtype=torch.float64).eval()
+        with torch.no_grad():
+            sae.W_dec.copy_(torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 1]]))
+            sae.parameters_by_name()["b_enc"].copy_(torch.tensor([0, -0.75, 0]))
+            if not tied:
+                sae.W_enc.copy_(sae.W_dec)
+        report = find_absorption(sae, rows)
+        assert report.tied == tied
+        found.append(report.pairs)
+    (pair,), again = found
+    assert (pair.parent, pair.child, pair.silent, pair.score) == (0, 1, 1, 1)
+    np.testing.assert_allclose(again, [pair])
 
 
 def test_no_rows_no_pairs():

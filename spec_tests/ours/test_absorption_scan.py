@@ -6,10 +6,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from sae_spec.reference.absorption import detector, read_out
-from sae_spec.reference.absorption.stream import observe
+from sae_spec.reference.absorption.stream import firing_floor, observe
 from sae_spec.reference.worlds import theory, toy_worlds
 from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.reference.worlds.toy_models import draw
+from sae_spec.torch_impl import SAEConfig, SparseAutoencoder
 from sae_spec.torch_impl.absorption import pairs, scan
 from sae_spec.torch_impl.absorption.detector import COSINES, score_of
 
@@ -53,7 +54,7 @@ def test_evidence_and_score_are_the_references(seed, cuts):
     rng = np.random.default_rng(seed)
     x, acts, W_enc, W_dec, b_dec = absorbing_tree(rng, rng.uniform(0, 1, 9))
     stream = observe(x, acts, W_dec, b_dec)
-    tensors = [torch.tensor(a) for a in (W_dec, b_dec)]
+    tensors = [torch.tensor(a) for a in (W_dec, b_dec, firing_floor(x, acts, W_dec))]
     index, counts = scan.candidates(tensors[0], 12, 8), scan.no_counts(tensors[0], 12)
     for piece in np.split(np.arange(len(x)), cuts):
         shard = scan.no_counts(tensors[0], 12)
@@ -87,7 +88,7 @@ def test_the_read_out_is_the_references():
 def test_no_latent_fires():
     W = torch.eye(3, dtype=torch.float64)
     index, counts = scan.candidates(W, 2), scan.no_counts(W, 2)
-    scan.count(counts, index, torch.ones(5, 3).double(), torch.zeros(5, 3).double(), W, torch.zeros(3))
+    scan.count(counts, index, torch.ones(5, 3).double(), torch.zeros(5, 3).double(), W, torch.zeros(3), torch.ones(3))
     assert counts.samples == 5 and not score_of(pairs.evidence(counts, index, W)).any()
 
 
@@ -98,8 +99,49 @@ def test_the_delta_family_is_found():
     world = toy_worlds.world(f, (0.25, 0.25, 0.1, 0.1), (-1, 0, -1, -1))
     x, _ = draw(world, np.random.default_rng(0), 4000)
     W, index = torch.tensor(W_dec), scan.candidates(torch.tensor(W_dec), 2)
-    counts = scan.no_counts(W, 2)
-    scan.count(counts, index, torch.tensor(x), torch.tensor(np.maximum(x @ W_enc.T, 0)), W, torch.zeros(4))
+    counts, acts = scan.no_counts(W, 2), np.maximum(x @ W_enc.T, 0)
+    floor = torch.tensor(firing_floor(x, acts, W_dec))
+    scan.count(counts, index, torch.tensor(x), torch.tensor(acts), W, torch.zeros(4), floor)
     scores = score_of(pairs.evidence(counts, index, W))
     parents, children, slots = pairs.detected(scores, index)
     assert (parents.tolist(), children.tolist()) == ([0], [1]) and abs(scores[1, slots[0]] - 0.75) < 1e-6
+
+
+@pytest.mark.parametrize("activation", ["relu", "abs_topk"])
+@pytest.mark.parametrize("off", [0.0, 1e-12])
+def test_counts_are_the_references_also_of_noise_and_of_either_sign(activation, off):
+    """Nearly empty samples, and activations below 0: the same fire, and in full, in a scan as in the reference."""
+    rng = np.random.default_rng(3)
+    x, _, _, W_dec, b_dec = absorbing_tree(rng, rng.uniform(0, 1, 9))
+    quiet = rng.uniform(0.2, 1, (20, 1))                    # some never write half of their content
+    sae = SparseAutoencoder(SAEConfig(D=20, M=20, activation=activation, k=3 if activation == "abs_topk" else None),
+                            dtype=torch.float64).eval()
+    with torch.no_grad():
+        for name, array in (("W_dec", W_dec), ("W_enc", W_dec * quiet), ("b_dec", b_dec + off)):
+            sae.parameters_by_name()[name].copy_(torch.tensor(array))
+        rows = torch.tensor(x)
+        acts, W = sae.encode(rows).numpy(), torch.tensor(W_dec)
+    stream, index = observe(x, acts, W_dec, b_dec + off), scan.candidates(W, 12, 8)
+    floor = scan.firing_floor(sae, rows, batch_size=700)
+    np.testing.assert_allclose(floor.numpy(), firing_floor(x, acts, W_dec), rtol=1e-12)
+    counts, c, there = scan.scan(sae, rows, index, floor, 300), np.arange(20)[:, None], index.numpy() >= 0
+    assert (counts.full < counts.fires).any() and (counts.fires.numpy() < (acts != 0).sum(0)).any()
+    for name in ("fires", "full"):
+        np.testing.assert_array_equal(getattr(counts, name).numpy(), getattr(stream, name), err_msg=name)
+    for name in ("beside", "both_full"):
+        mine, theirs = getattr(counts, name).numpy(), getattr(stream, name)[index.numpy(), c]
+        np.testing.assert_array_equal(mine[there], theirs[there], err_msg=name)
+
+
+def test_of_many_rows_every_nth_batch_says_what_is_usual():
+    sae = SparseAutoencoder(SAEConfig(D=3, M=3, activation="relu"), dtype=torch.float64).eval()
+    with torch.no_grad():
+        for name in ("W_dec", "W_enc"):
+            sae.parameters_by_name()[name].copy_(torch.eye(3))
+        loud = torch.arange(1.0, 9.0, dtype=torch.float64).repeat_interleave(4)[:, None] * torch.ones(3)       # batches of 4
+        every = scan.firing_floor(sae, loud, batch_size=4)
+        third = scan.firing_floor(sae, loud, batch_size=4, at_most=12)
+        few = scan.firing_floor(sae, loud[:12], batch_size=4, at_most=12)
+    levels = np.arange(1.0, 9.0)
+    for floor, seen in ((every, levels), (third, levels[::3]), (few, levels[:3])):
+        np.testing.assert_allclose(floor.numpy(), 0.01 * (seen**2).sum() / seen.sum(), rtol=1e-12)

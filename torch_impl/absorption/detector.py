@@ -16,17 +16,15 @@ def ramp(value: Tensor, low: float, high: float) -> Tensor:
 
 
 def absorption_score(stream: Stream, W_enc: Tensor, W_dec: Tensor) -> Tensor:
-    """Score (M, M) float64 from 0 to 1, indexed [parent, child]; 0 for a tied SAE, W_enc and W_dec (M, D) one tensor.
+    """Score (M, M) float64 from 0 to 1, indexed [parent, child]; W_dec (M, D), W_enc of that shape is not read.
 
-    Clauses: ABS-30, ABS-31, ABS-32.
+    Clauses: ABS-30, ABS-32, ABS-41.
     """
-    if W_enc is W_dec:
-        return torch.zeros(len(W_dec), len(W_dec), dtype=torch.float64, device=W_dec.device)
     return score_of(evidence(stream, W_dec)).fill_diagonal_(0)
 
 
 def score_of(answers: Evidence) -> Tensor:
-    """The score of an untied SAE's pairs, in the shape of their Evidence.  Clauses: ABS-30, ABS-32."""
+    """The score of pairs, in the shape of their Evidence.  Clauses: ABS-30, ABS-32."""
     silent, low = answers.silent.nan_to_num(0), answers.low.nan_to_num(0)
     shortfall = torch.maximum((silent + low) * there(answers.level, answers.returned),
                               low * there(answers.level_low, answers.returned))

@@ -20,7 +20,7 @@ from torch import Tensor
 from . import pairs as candidate_pairs
 from .detector import THRESHOLD, score_of
 from .evidence import Evidence
-from .scan import Counts, block_count, candidates, scan
+from .scan import Counts, block_count, candidates, firing_floor, scan
 
 STAGES = "candidate pairs", "activations", "evidence"
 Progress = Callable[[str, int, int], None]       # stage, how much of it is done, how much there is
@@ -130,6 +130,8 @@ class AbsorptionReport:
     """pairs with a higher score are absorbed"""
     coefficients: Tensor = field(repr=False)
     """(number of pairs,) float64: how much of its parent's activation one unit of each child's stands for"""
+    floor: Tensor = field(repr=False)
+    """(M,) float64: what a latent must write, activation times length of its decoder row, to count as firing"""
 
     def corrected(self, acts: Tensor) -> Tensor:
         """The corrected read-out: to each parent's activation is added what its children carry of it.
@@ -175,26 +177,24 @@ def find_absorption(sae: SAE, rows: Tensor, top: int = 32, threshold: float = TH
     progress    called with one of STAGES, how much of it is done (blocks, rows, latents), and how much there is
     raises      ValueError for rows of another shape or not finite, an SAE in train mode, top or threshold out of range
 
-    A tied SAE has no absorbed pairs by definition ([ABS-31]).
-    Clauses: ABS-19 to ABS-39.
+    Clauses: ABS-19 to ABS-30, ABS-32 to ABS-41.
     """
     _check(sae, rows, top, threshold)
     W_dec = sae.W_dec.detach()
     blocks, samples, children = (counter(progress, stage, total) for stage, total in
                                  zip(STAGES, (block_count(len(W_dec)), len(rows), len(W_dec))))
     index = candidates(W_dec, top, advance=blocks)
-    counts = scan(sae, rows, index, batch_size, advance=samples)
+    floor = firing_floor(sae, rows, batch_size)
+    counts = scan(sae, rows, index, floor, batch_size, advance=samples)
     answers = candidate_pairs.evidence(counts, index, W_dec, advance=children)
     scores = score_of(answers)
-    if sae.config.tied:
-        scores = torch.zeros_like(scores)
     places = candidate_pairs.detected(scores, index, threshold)
     return AbsorptionReport(
         pairs=_pairs(places, scores, answers), parents=_parents(places, counts),
         D=sae.config.D, M=sae.config.M, activation=sae.config.activation, tied=sae.config.tied,
         samples=int(counts.samples), latents_that_fire=int((counts.fires > 0).sum()),
         candidates_per_latent=index.shape[1], threshold=threshold,
-        coefficients=candidate_pairs.coefficients(*places[:2], W_dec).cpu())
+        coefficients=candidate_pairs.coefficients(*places[:2], W_dec).cpu(), floor=floor.cpu())
 
 
 def _check(sae: SAE, rows: Tensor, top: int, threshold: float) -> None:

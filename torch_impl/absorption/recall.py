@@ -8,7 +8,6 @@ from torch import Tensor
 from ..sae.constraints import row_norms
 from .find import SAE, AbsorptionReport, Progress, counter
 from .ground_truth import match
-from .stream import SPEAKS
 
 
 class FeatureRecall(NamedTuple):
@@ -45,14 +44,14 @@ def feature_recall(sae: SAE, rows: Tensor, truth: Tensor, report: AbsorptionRepo
     """
     W_dec = sae.W_dec.detach()
     advance, norms = counter(progress, "recall", len(rows)), row_norms(W_dec.double())      # norms (M,)
+    floor = report.floor.to(norms.device)                   # (M,)
     hits = torch.zeros(2, len(W_dec), truth.shape[1], dtype=torch.float64)        # before and after
     firings = torch.zeros(2, len(W_dec), dtype=torch.float64)
     for x, on in zip(rows.split(batch_size), truth.split(batch_size)):
         x = x.to(W_dec)
-        size = row_norms((x - sae.b_dec).double())[:, None]                       # (B, 1)
         acts = sae.encode(x)
         for which, read_out in enumerate((acts, report.corrected(acts))):
-            fires = ((read_out.double().abs() * norms >= SPEAKS * size) & (read_out != 0)).double().cpu()
+            fires = ((read_out.double().abs() * norms >= floor) & (read_out != 0)).double().cpu()
             hits[which] += fires.T @ on.double()
             firings[which] += fires.sum(0)
         if advance is not None:

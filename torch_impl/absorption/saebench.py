@@ -26,7 +26,7 @@ class Thresholds(NamedTuple):
 
 
 CODE = Thresholds()
-PAPER = Thresholds(partial_cos=-1.0, partial_share=0.0, absorbers=math.inf)
+PAPER = Thresholds(partial_cos=-1.0, partial_share=0.0, absorbers=math.inf)      # of the share alone: ABS-42
 
 
 def contributions(acts: Tensor, W_dec: Tensor, probe: Tensor) -> tuple[Tensor, Tensor]:

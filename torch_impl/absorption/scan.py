@@ -19,11 +19,12 @@ from ..kernels.precision import widen
 from ..sae.constraints import normalize_rows, row_norms
 from .detector import COSINES
 from .evidence import OF_A_PAIR, LatentSums
-from .stream import SPEAKS
+from .stream import Usual, floor_of, usual
 
 BLOCK = 4096         # rows of one block of the product: BLOCK^2 numbers, 64 MiB in float32, are there at once
 GATHERED = 2**12     # firings whose samples are gathered at once
 BATCH_NUMBERS = 2**24            # of a batch's activations, at most
+FLOOR_ROWS = 2**16   # rows that say what a latent usually writes: all of them, or about so many, spread evenly
 
 
 @torch.no_grad()
@@ -146,7 +147,7 @@ def merge(one: Counts, other: Counts) -> Counts:
 
 
 @torch.no_grad()
-def count(counts: Counts, index: Tensor, x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor,
+def count(counts: Counts, index: Tensor, x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor, floor: Tensor,
           norms: Tensor | None = None) -> None:
     """Add a batch to the counts, in place.
 
@@ -155,6 +156,7 @@ def count(counts: Counts, index: Tensor, x: Tensor, acts: Tensor, W_dec: Tensor,
     acts   (B, M), of which only the entries that are not 0 are used
     W_dec  (M, D)
     b_dec  (D,)
+    floor  (M,) float64, of `stream.firing_floor`: what a latent must write to fire
     norms  (M,) float64, of W_dec's rows, if they are known
     Clauses: ABS-19, ABS-20.
     """
@@ -163,10 +165,10 @@ def count(counts: Counts, index: Tensor, x: Tensor, acts: Tensor, W_dec: Tensor,
     contents = centred.to(W_dec.dtype) @ W_dec.T            # (B, M), times the rows' norms
     row, latent = acts.nonzero(as_tuple=True)               # (n,) sample after sample
     value, norm = acts[row, latent].double(), norms[latent]
-    fires = (value * norm).abs() >= SPEAKS * row_norms(centred)[row]
+    fires = value.abs() * norm >= floor[latent]
     row, latent, value, norm = (part[fires] for part in (row, latent, value, norm))
     content = contents[row, latent].double() / norm.where(norm > 0, 1)
-    full = 2 * value * norm >= content
+    full = 2 * value.abs() * norm >= content * value.sign()
     one = torch.ones_like(value)
     counts.samples.add_(len(x))
     counts.total.add_(centred.sum(0))
@@ -196,22 +198,48 @@ def _positions(keys: Tensor, wanted: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def scan(sae: Any, rows: Tensor, index: Tensor, batch_size: int = 1024,
+def firing_floor(sae: Any, rows: Tensor, batch_size: int = 1024, at_most: int = FLOOR_ROWS) -> Tensor:
+    """What each latent must write to fire, (M,) float64, from a first look at rows (N, D).
+
+    sae         SparseAutoencoder in eval mode
+    batch_size  rows encoded at once; fewer where M is large
+    at_most     how many rows are encoded, up to a batch more; of more than these every n-th batch
+    raises      ValueError for rows that are not finite, or do not fit
+
+    Clauses: ABS-40.
+    """
+    W_dec = sae.W_dec.detach()
+    batch_size = _batch_size(batch_size, W_dec)
+    step = batch_size * -(-len(rows) // max(at_most, batch_size))
+    sums = usual(W_dec[:0], W_dec.new_zeros(0, len(W_dec)))
+    for begin in range(0, len(rows), max(step, 1)):
+        x = rows[begin : begin + batch_size].to(W_dec.device, W_dec.dtype)
+        sums = Usual(*map(torch.add, sums, usual(x, sae.encode(x))))
+    return floor_of(sums, W_dec)
+
+
+def _batch_size(wanted: int, W_dec: Tensor) -> int:
+    return min(wanted, max(1, BATCH_NUMBERS // len(W_dec)))
+
+
+@torch.no_grad()
+def scan(sae: Any, rows: Tensor, index: Tensor, floor: Tensor, batch_size: int = 1024,
          advance: Callable[[int], None] | None = None) -> Counts:
     """Counts of an SAE's activations on rows (N, D), which may be memory-mapped.
 
     sae         SparseAutoencoder in eval mode
     index       (M, top)  candidates
+    floor       (M,)  of `firing_floor`
     batch_size  rows encoded at once; fewer where M is large
     advance     called with the number of samples done, after each batch
     raises      ValueError for rows that are not finite, or do not fit
     """
     W_dec, b_dec = sae.W_dec.detach(), sae.b_dec.detach()
     counts, norms = no_counts(W_dec, index.shape[1]), row_norms(W_dec.double())
-    batch_size = min(batch_size, max(1, BATCH_NUMBERS // len(W_dec)))
+    batch_size = _batch_size(batch_size, W_dec)
     for begin in range(0, len(rows), batch_size):
         x = rows[begin : begin + batch_size].to(W_dec.device, W_dec.dtype)
-        count(counts, index, x, sae.encode(x), W_dec, b_dec, norms)
+        count(counts, index, x, sae.encode(x), W_dec, b_dec, floor, norms)
         if advance is not None:
             advance(len(x))
     return counts

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..kernels.precision import widen
 from ..sae.constraints import normalize_rows, row_norms
 
-SPEAKS = 0.01        # below this share of the sample's size an activation is rounding noise
+SPEAKS = 0.01        # of what a latent usually writes,
+NOISE = 1e-6         # of what a sample usually measures: what it writes below either is no firing
 
 
 class Stream(NamedTuple):
@@ -56,16 +58,46 @@ class Projected(NamedTuple):
     cosine: Tensor               # (M, M)  of the decoder rows
 
 
-def observe(x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor) -> Stream:
+class Usual(NamedTuple):
+    """Sums over samples, float64, from which `floor_of` follows; those of parts of a stream are added up."""
+
+    samples: Tensor        # ()    how many
+    sizes: Tensor          # ()    norms of x, b_dec not subtracted
+    acts: Tensor           # (M,)  activations, without their sign
+    squares: Tensor        # (M,)  their squares
+
+
+def usual(x: Tensor, acts: Tensor) -> Usual:
+    """The sums over samples x (B, D) and their activations (B, M)."""
+    acts, double = widen(acts), torch.float64
+    return Usual(samples=torch.tensor(float(len(x)), dtype=double, device=x.device), sizes=row_norms(x.double()).sum(),
+                 acts=acts.abs().sum(0, dtype=double), squares=acts.square().sum(0, dtype=double))
+
+
+def floor_of(sums: Usual, W_dec: Tensor) -> Tensor:
+    """What each latent must write to fire, (M,) float64; W_dec (M, D).  Clauses: ABS-40."""
+    loud = (sums.squares / sums.acts).where(sums.acts > 0, 0) * row_norms(W_dec.double())   # (M,)
+    return (SPEAKS * loud).maximum(NOISE * sums.sizes / sums.samples.clamp_min(1))
+
+
+def firing_floor(x: Tensor, acts: Tensor, W_dec: Tensor) -> Tensor:
+    """The floor (M,) from samples x (B, D) and their activations (B, M).  Clauses: ABS-40."""
+    return floor_of(usual(x, acts), W_dec)
+
+
+def observe(x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor, floor: Tensor | None = None) -> Stream:
     """A Stream from samples x (B, D) and their activations (B, M); W_dec (M, D), b_dec (D,).
+
+    floor  (M,) of `firing_floor`: one for all parts of a stream; None: that of these samples
 
     Clauses: ABS-19, ABS-20.
     """
+    floor = firing_floor(x, acts, W_dec) if floor is None else floor.double()
     acts, centred = acts.double(), x.double() - b_dec.double()
-    written = acts * row_norms(W_dec.double())              # (B, M)
+    written = acts.abs() * row_norms(W_dec.double())        # (B, M)
     content = centred @ normalize_rows(W_dec.double()).T    # (B, M)
-    fires = (acts != 0) & (written.abs() >= SPEAKS * row_norms(centred)[:, None])           # (B, M)
-    full = fires & (2 * written >= content)                 # (B, M)
+    fires = (acts != 0) & (written >= floor)                # (B, M)
+    full = fires & (2 * written >= content * acts.sign())   # (B, M)
     on, in_full = fires.double(), full.double()             # (B, M)
 
     def over(which: Tensor, part: Tensor) -> Tensor:
@@ -86,7 +118,7 @@ def observe(x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor) -> Stream:
 
 
 def merge(one: Stream, other: Stream) -> Stream:
-    """The Stream of the samples of both; the order does not matter.  Clauses: ABS-21."""
+    """The Stream of the samples of both, observed with one floor; the order does not matter.  Clauses: ABS-21."""
     return Stream(*map(torch.add, one, other))
 
 

@@ -77,9 +77,12 @@ def l0(pre: Matrix, theta: Tensor, price: Tensor, bandwidth: float | None = None
     return (price.detach() * sum_by_latent(on)).sum() / B
 
 
-def tie(W_enc: Tensor, W_dec: Tensor) -> Tensor:
-    """Mean over latents of 1 - cos(W_enc[i], W_dec[i]); both (M, D).  Clauses: COST-9, COST-10, COST-11."""
-    if W_enc is W_dec:
+def tie(W_enc: Tensor | None, W_dec: Tensor) -> Tensor:
+    """Mean over latents of 1 - cos(W_enc[i], W_dec[i]); both (M, D). Without a W_enc, of a tied SAE, 0.
+
+    Clauses: COST-9, COST-10, COST-11.
+    """
+    if W_enc is None:
         return torch.zeros((), dtype=widen(W_dec).dtype, device=W_dec.device)
     cos = (normalize_rows(widen(W_enc)) * normalize_rows(widen(W_dec))).sum(-1)   # (M,)
     both = (row_norms(W_enc) > 0) & (row_norms(W_dec) > 0)  # (M,)

@@ -13,7 +13,6 @@ from .activations import jumprelu, relu, threshold
 from .autoencoder import Batch
 from .auxiliary import aux, gate_reconstruction, sparse_aux
 from .costs import l0, l1, l1_charges, reconstruction, tanh, tanh_charges, tie
-from .linear import encoder_weight
 
 _SPARSITY_TERMS = ("l1", "l0", "tanh")
 
@@ -67,7 +66,7 @@ def objective(batch: Batch, params: Mapping[str, Tensor], config: Mapping[str, A
     if c := coefficient(config, "tanh", warmth):
         terms["tanh"] = c * tanh(charged, W_dec, price, config["tanh_scale"])
     if c := coefficient(config, "tie"):
-        terms["tie"] = c * tie(encoder_weight(params), W_dec)
+        terms["tie"] = c * tie(params.get("W_enc"), W_dec)
     if c := coefficient(config, "aux"):
         residual = x - recons[-1].view_as(x)
         if isinstance(pre, Entries):                        # those of dead latents are not among them

@@ -38,9 +38,17 @@ def absorption_gain(p10: float, p11: float, D: int) -> float:
     return charge(p10 + p11) - charge(p10)
 
 
-def hedging_angle(p10: float, p11: float) -> float:
-    """Angle, in radians, between the parent and the one latent of a tied SAE with rows of norm 1.  Clauses: THEORY-6."""
-    return math.atan2(2 * p11, p10) / 2
+def hedging_angle(p10: float, p11: float, biases: bool = False) -> float:
+    """Angle, in radians, between the parent and the one latent of a tied SAE with rows of norm 1.
+
+    biases  whether b_enc and b_dec are free to move too
+    Clauses: THEORY-6, THEORY-8.
+    """
+    if not biases:
+        return math.atan2(2 * p11, p10) / 2
+    parent, child = p10 + p11, p11                          # how often each is there
+    covariance = child * (1 - parent)
+    return math.atan2(2 * covariance, parent * (1 - parent) - child * (1 - child)) / 2
 
 
 def gram_schmidt(directions: Tensor) -> Tensor:

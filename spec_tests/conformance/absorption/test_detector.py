@@ -118,12 +118,42 @@ def test_a_latent_that_mixes_its_child_in_is_not_absorbed(adapter, mixed, turn, 
     assert got["score"][P, C] < 0.1
 
 
-@clause("ABS-31")
+@clause("ABS-41")
 @given(delta=eighths)
-def test_a_tied_sae_scores_0_whatever_it_does(adapter, delta):
+def test_a_tied_sae_is_scored_like_any_other(adapter, delta):
     stream = {name: array for name, array in family(delta).items() if name != "W_enc"}
-    assert not detect(adapter, stream, tied=True)["score"].any()
-    assert detect(adapter, stream | {"W_enc": stream["W_dec"]})["score"].any()           # two arrays are not one
+    want = detect(adapter, family(delta))
+    assert want["score"][P, C] > 0
+    assert_same(want, detect(adapter, stream, tied=True), adapter.dtype)
+    assert_same(want, detect(adapter, stream | {"W_enc": stream["W_dec"]}), adapter.dtype)
+
+
+@clause("ABS-41")
+@given(both=st.integers(21, 40), turn=rotations(3))
+def test_a_tied_parent_that_a_choice_silences_is_absorbed(adapter, both, turn):
+    """A tied topk SAE of one slot, whose child's row is the sum of both features: it alone writes what both are."""
+    W_dec = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]]) @ turn
+    kinds = (96, [1, 0, 0]), (both, [1, 1, 0]), (48, [0, 0, 1]), (48, [0, 0, 0])
+    x = np.repeat([row for _, row in kinds], [times for times, _ in kinds], axis=0) @ turn
+    sae = {"W_dec": W_dec, "b_enc": np.array([0, -0.75, 0]), "b_dec": np.zeros(3)}
+    acts = adapter("encode", {"activation": "topk", "k": 1, "tied": True}, x=x, **sae)["acts"]
+    acts = np.where(acts > 0.5, acts, 0.0)                  # what rounding leaves over where nothing is
+    got = detect(adapter, {"x": x, "acts": acts, "W_dec": W_dec, "b_dec": sae["b_dec"]}, tied=True)
+    assert_same({"silent": 1.0, "score": 1.0}, answers(got, "silent", "score"), adapter.dtype)
+
+
+@clause("ABS-19", "ABS-30", dtypes=("float64",))
+@given(delta=eighths, off=st.sampled_from([1e-12, -1e-12, 1e-9]), centre=st.sampled_from([0.0, 1.0, 8.0]), by_b_enc=st.booleans())
+def test_in_the_delta_family_the_score_is_delta_when_b_dec_is_slightly_off(adapter, delta, off, centre, by_b_enc):
+    """What is off fires in samples in which nothing is; also where the encoder takes the mean from b_enc."""
+    stream = family(delta)
+    W_enc, b_dec = np.array(stream["W_enc"], dtype=float), np.full(3, centre + off)
+    x = stream["x"] + centre
+    config, b_enc = ({"subtract_b_dec": False}, -W_enc @ b_dec) if by_b_enc else ({}, np.zeros(3))
+    acts = adapter("encode", {"activation": "relu"} | config, x=x, W_enc=W_enc, W_dec=stream["W_dec"], b_enc=b_enc,
+                   b_dec=b_dec)["acts"]
+    got = detect(adapter, stream | {"x": x, "acts": acts, "b_dec": b_dec})
+    within(adapter, "score", delta, got["score"][P, C], 1e-6)
 
 
 @clause("ABS-32")

@@ -117,6 +117,16 @@ def test_nothing_is_absorbed_where_the_feature_is_not(adapter, inputs, preset):
     assert not got["fraction"].any() and not got["full"].any()
 
 
+@clause("ABS-42")
+@given(inputs=asked())
+def test_the_papers_thresholds_leave_full_absorption_alone(adapter, inputs):
+    """Main latents that are silent beside the feature, and others that write little of it or much."""
+    silenced = {"x": np.abs(inputs["x"]) + [0.5, 0], "acts": inputs["acts"] * (1 - inputs["main"])}
+    for changes in ({}, silenced):
+        want = ask(adapter, inputs, "code", **changes)["full"]
+        assert_same({"full": want}, {"full": ask(adapter, inputs, "paper", **changes)["full"]}, adapter.dtype)
+
+
 @clause("ABS-3", "ABS-7")
 @given(inputs=asked(), preset=presets)
 def test_no_main_latents_is_as_main_latents_that_are_silent(adapter, inputs, preset):

@@ -13,7 +13,7 @@ powers = st.sampled_from([0.25, 0.5, 2.0, 4.0])
 
 @st.composite
 def streams(draw, B=None, M=None):
-    """x (B, 2), acts (B, M), W_dec (M, 2) along either axis, b_dec: sums are exact and nothing is near 1 %."""
+    """x (B, 2), acts (B, M), W_dec (M, 2) along either axis, b_dec: sums are exact and nothing is near its floor."""
     B, M = B or draw(sizes), M or draw(widths)
     rows = st.sampled_from([[1.0, 0.0], [0.0, 1.0], [-2.0, 0.0], [0.0, 0.5]])
     return {"x": draw(dyadic((B, 2), -2.0, 2.0, 0.5)), "acts": draw(dyadic((B, M), -1.0, 1.0, 0.25)),
@@ -25,17 +25,17 @@ def observe(adapter, stream, **config):
 
 
 def who_fires(adapter, acts, **config):
-    """Samples of size 0: every activation but 0 is a firing."""
+    """Of activations of 0 and 1 every 1 is a firing."""
     B, M = np.shape(acts)
     return observe(adapter, {"x": np.zeros((B, 1)), "acts": acts, "W_dec": np.ones((M, 1)), "b_dec": [0.0]}, **config)
 
 
-@clause("ABS-19", "ABS-20")
+@clause("ABS-19", "ABS-20", "ABS-40")
 @given(stream=streams(), scale=powers, shift=dyadic((2,), -1.0, 1.0, 0.5), data=st.data())
 def test_firing_is_a_matter_of_proportion(adapter, stream, scale, shift, data):
     """Louder samples, a moved centre, longer rows with lower activations: the same latents fire, and in full."""
     turn = data.draw(rotations(2))
-    want = observe(adapter, stream)
+    want = {name: tensor for name, tensor in observe(adapter, stream).items() if name != "floor"}     # in units of x
     for changed in ({"x": stream["x"] * scale, "b_dec": stream["b_dec"] * scale, "acts": stream["acts"] * scale},
                     {"x": stream["x"] + shift, "b_dec": stream["b_dec"] + shift},
                     {"W_dec": stream["W_dec"] * scale, "acts": stream["acts"] / scale},
@@ -43,15 +43,79 @@ def test_firing_is_a_matter_of_proportion(adapter, stream, scale, shift, data):
         assert_same(want, observe(adapter, stream | changed), adapter.dtype)
 
 
+def lengths(stream):
+    return np.sqrt((np.array(stream["W_dec"]) ** 2).sum(-1))
+
+
 @clause("ABS-19")
-@given(stream=streams(), sign=st.sampled_from([-1.0, 1.0]))
-def test_a_hundredth_of_the_sample_is_a_firing_and_less_is_noise(adapter, stream, sign):
-    """Samples of size 100 and size 0; each latent once at 1 %, once just below, once at 0."""
+@given(stream=streams(B=4), sign=st.sampled_from([-1.0, 1.0]), size=st.sampled_from([0.0, 1.0, 1024.0]), floor=powers)
+def test_a_latent_fires_from_its_floor_on_whatever_the_sample(adapter, stream, sign, size, floor):
+    """Each latent once at its floor, once just below, once at 0, once at twice its floor; samples of any size, and of none."""
+    level = sign * floor / lengths(stream)
+    acts = np.stack([level, level * 0.984375, 0 * level, 2 * level])
+    got = observe(adapter, stream | {"x": size * stream["x"], "acts": acts, "floor": np.full(len(level), floor)})
+    assert_same({"fires": np.full(len(level), 2.0)}, got, adapter.dtype)
+
+
+@clause("ABS-19", "ABS-40")
+@given(stream=streams(B=2), noise=st.sampled_from([2.0**-50, 2.0**-24]), empty=st.integers(1, 60))
+def test_noise_in_samples_that_are_nearly_empty_is_no_firing(adapter, stream, noise, empty):
+    """Nearly empty samples, in which every latent writes about as much as there is."""
+    stream = stream | {"x": np.ones((2, 2)), "acts": np.ones((2, len(stream["W_dec"]))), "b_dec": np.zeros(2)}
+    x, acts = (np.vstack([stream[name], np.full((empty, stream[name].shape[1]), noise)]) for name in ("x", "acts"))
+    got = observe(adapter, stream | {"x": x, "acts": acts})
+    assert_same({name: observe(adapter, stream)[name] for name in ("fires", "full", "together")}, got, adapter.dtype)
+
+
+@clause("ABS-40")
+@given(content=dyadic((3, 2), 0.5, 2.0, 0.5), sign=st.sampled_from([-1.0, 1.0]))
+def test_what_cancellation_leaves_over_is_no_firing(adapter, content, sign):
+    """Of samples that are b_dec itself, 2^-50 is left over: a latent that writes nothing else never fires."""
+    content[1:] = content[0]
+    got = observe(adapter, {"x": content, "b_dec": content[0], "W_dec": [[1.0, 0.0]], "acts": np.full((3, 1), sign * 2.0**-50)})
+    assert_same({"fires": [0.0], "full": [0.0]}, got, adapter.dtype)
+
+
+@clause("ABS-40")
+@given(one=streams(), other=streams(M=1), b_dec=dyadic((2,)))
+def test_the_floor_is_a_hundredth_of_the_mean_weighted_by_itself(adapter, one, other, b_dec):
+    """The floors of two streams, weighted by what is written in each, add up to that of both; of one activation it is 1 %."""
+    one = one | {"W_dec": one["W_dec"][:1], "acts": one["acts"][:, :1]}
+    both = {name: np.vstack([one[name], other[name]]) for name in ("x", "acts")} | {"W_dec": one["W_dec"], "b_dec": b_dec}
+    written = [np.abs(acts).sum() for acts in (one["acts"], other["acts"], both["acts"])]
+    floors = [observe(adapter, stream | {"W_dec": one["W_dec"]})["floor"][0] for stream in (one, other, both)]
+    if all(written):
+        shares = [weight * floor for weight, floor in zip(written, floors)]
+        assert_same({"floor": shares[2]}, {"floor": shares[0] + shares[1]}, adapter.dtype)
+    level = observe(adapter, one | {"acts": np.where(one["acts"] < 0, -0.5, 0.5)})
+    assert_same({"floor": [0.005 * lengths(one)[0]]}, level, adapter.dtype)
+
+
+@clause("ABS-40")
+@given(stream=streams(), scale=powers)
+def test_a_latent_that_writes_nothing_has_a_millionth_of_the_mean_sample_for_its_floor(adapter, stream, scale):
+    silent = stream | {"acts": 0 * stream["acts"]}
+    got, sizes = observe(adapter, silent)["floor"], np.sqrt((stream["x"] ** 2).sum(-1))
+    assert_same({"floor": np.full(len(got), 1e-6 * sizes.sum())}, {"floor": got * len(sizes)}, adapter.dtype)
+    assert_same({"floor": got * scale}, observe(adapter, silent | {"x": stream["x"] * scale}), adapter.dtype)
+
+
+@clause("ABS-20")
+@given(stream=streams(), data=st.data())
+def test_which_way_a_row_points_does_not_matter(adapter, stream, data):
+    """A row turned round, and its activations with it, write the same: who fires and who speaks in full stays."""
     M = len(stream["W_dec"])
-    given_ = {"x": [[60.0, 80.0]] * 3 + [[0, 0]], "W_dec": stream["W_dec"], "b_dec": [0, 0]}
-    level = sign / np.sqrt((stream["W_dec"] ** 2).sum(-1))
-    got = observe(adapter, given_ | {"acts": np.stack([level, level * 0.984375, 0 * level, level / 256])})
-    assert_same({"fires": np.full(M, 2.0)}, got, adapter.dtype)
+    signs = np.array(data.draw(st.lists(st.sampled_from([-1.0, 1.0]), min_size=M, max_size=M)))
+    turned = stream | {"W_dec": stream["W_dec"] * signs[:, np.newaxis], "acts": stream["acts"] * signs}
+    assert_same(observe(adapter, stream), observe(adapter, turned), adapter.dtype)
+
+
+@clause("ABS-20")
+@given(content=st.sampled_from([0.5, 1.0, 3.0]), length=powers)
+def test_what_writes_all_of_a_sample_against_its_row_speaks_in_full(adapter, content, length):
+    given_ = {"x": np.full((3, 1), -content), "W_dec": [[length]], "b_dec": [0.0]}
+    got = observe(adapter, given_ | {"acts": content / length * np.array([[-1.0], [-0.5], [-0.25]])})
+    assert_same({"fires": [3.0], "full": [2.0], "both_full": [[2.0]]}, got, adapter.dtype)
 
 
 @clause("ABS-20")

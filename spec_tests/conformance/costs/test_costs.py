@@ -184,6 +184,18 @@ def test_a_tied_sae_pays_exactly_nothing_for_its_tie(adapter, asked, d_cost):
 
 
 @clause("COST-10")
+@given(asked=charges("tie", off_kink=True), data=st.data())
+def test_arrays_that_happen_to_be_equal_are_compared(adapter, asked, data):
+    """A latent without a direction costs what it costs any untied SAE; nothing else of equal arrays does."""
+    config, inputs = asked
+    W = inputs["W_dec"].copy()
+    empty = data.draw(st.sets(st.integers(0, len(W) - 1), min_size=1))
+    W[list(empty)] = 0
+    got = cost(adapter, config, {"W_enc": W, "W_dec": W.copy()})
+    same(adapter, 1 + (W == 0).all(-1).mean(), 1 + got)
+
+
+@clause("COST-10")
 @given(sae=saes(tied=st.just(True)), factor=st.sampled_from([0.5, 2.0]))
 def test_a_tie_coefficient_changes_nothing_for_a_tied_sae(adapter, sae, factor):
     inputs = {"price": np.ones(sae.M)} | sae.inputs | {"dead": np.zeros(sae.M)}

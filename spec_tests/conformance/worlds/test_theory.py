@@ -83,6 +83,37 @@ def test_one_latent_turns_to_where_most_of_the_samples_lie(adapter, p10, p11, sc
     assert 0 <= angle <= np.pi / 4
 
 
+@clause("THEORY-8")
+@given(p10=st.integers(0, 8), p11=st.integers(0, 8), scale=st.sampled_from([0.03125, 0.0625]))
+def test_with_biases_one_latent_turns_to_where_the_samples_vary_most(adapter, p10, p11, scale):
+    """No other direction in the plane captures more of the covariance, that of p00, p10 and p11 of a sample's three kinds."""
+    angle = float(adapter("hedging_angle", {"p10": p10 * scale, "p11": p11 * scale, "biases": True})["angle"])
+    kinds, shares = np.array([[0, 0], [1, 0], [1, 1]]), np.array([1 - (p10 + p11) * scale, p10 * scale, p11 * scale])
+    centred = kinds - shares @ kinds
+    covariance = (shares[:, np.newaxis] * centred).T @ centred
+    direction = np.array([np.cos(angle), np.sin(angle)])
+    assert_same({"captured": np.linalg.eigvalsh(covariance)[-1]}, {"captured": direction @ covariance @ direction}, adapter.dtype)
+    assert -1e-12 <= angle <= np.pi / 2 + 1e-12
+
+
+# Half precision rounds more than the errors differ by.
+@clause("THEORY-8", dtypes=("float64", "float32"))
+@given(p10=st.integers(1, 8), p11=st.integers(1, 8), offset=st.sampled_from([-0.25, 0.25]))
+def test_with_biases_the_angle_is_where_a_tied_sae_with_free_biases_errs_least(adapter, p10, p11, offset):
+    """Sixteen samples and more; whatever the direction, b_dec is best as the mean's part across it."""
+    x = np.repeat([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]], [17 - p10 - p11, p10, p11], axis=0)
+    best = float(adapter("hedging_angle", {"p10": p10 / 17, "p11": p11 / 17, "biases": True})["angle"])
+
+    def error(angle):
+        row = np.array([[np.cos(angle), np.sin(angle)]])
+        params = {"W_dec": row, "b_enc": np.zeros(1), "b_dec": x.mean(0) @ (np.eye(2) - row.T @ row)}
+        acts = adapter("encode", {"activation": "relu", "tied": True}, x=x, **params)["acts"]
+        recons = adapter("decode", {}, acts=acts, W_dec=row, b_dec=params["b_dec"])["recons"]
+        return float(adapter("cost", {"cost": "reconstruction"}, x=x, recons=recons)["cost"])
+
+    assert error(best) <= error(np.clip(best + offset, 0, np.pi / 2)) * (1 + 2.0**-18)
+
+
 @clause("THEORY-7")
 @given(lower=dyadic((3, 3), -1.0, 1.0, 0.5), turn=rotations(4))
 def test_gram_schmidt_rows_are_orthonormal_and_each_lies_in_the_span_so_far(adapter, lower, turn):

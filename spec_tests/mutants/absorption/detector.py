@@ -194,14 +194,15 @@ def always_enough(right, stream, W_dec):
     return answers._replace(enough=np.ones_like(answers.enough))
 
 
-@mutant("detector: a tied SAE is judged by its stream", clause="ABS-31", target="detector.absorption_score")
-def tied_too(right, stream, W_enc, W_dec):
-    return right(stream, W_enc.copy(), W_dec)
+@mutant("detector: a tied SAE scores 0", clause="ABS-41", target="detector.absorption_score")
+def tied_is_0(right, stream, W_enc, W_dec):
+    """What version 0.1 of the specification said: one array in both places."""
+    return right(stream, W_enc, W_dec) * (W_enc is not W_dec)
 
 
-@mutant("detector: equal weights count as tied", clause="ABS-31", target="detector.absorption_score")
-def equal_is_tied(right, stream, W_enc, W_dec):
-    return right(stream, W_dec if np.array_equal(W_enc, W_dec) else W_enc, W_dec)
+@mutant("detector: equal weights score 0", clause="ABS-41", target="detector.absorption_score")
+def equal_is_0(right, stream, W_enc, W_dec):
+    return right(stream, W_enc, W_dec) * (not np.array_equal(W_enc, W_dec))
 
 
 @mutant("detector: rows may be nearly equal", clause="ABS-32", target="evidence.evidence")

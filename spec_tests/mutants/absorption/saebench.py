@@ -129,3 +129,9 @@ def with_the_first(right, ranking, scores, gain):
 @mutant("main latents: always one", clause="ABS-9", target="saebench.main_latents")
 def always_one(right, ranking, scores, gain):
     return ranking[:1]
+
+
+@mutant("saebench: one minimum share for both answers", clause="ABS-42", target="saebench.full_absorption",
+        seen_in=("SAEBench 0.6.0",), convention=True)
+def one_share(right, x, acts, W_dec, probe, main, thresholds):
+    return right(x, acts, W_dec, probe, main, thresholds._replace(full_share=thresholds.partial_share))

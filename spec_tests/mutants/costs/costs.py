@@ -100,12 +100,12 @@ def last_only(right, x, recons):
 
 @mutant("tie: squared distance", clause="COST-9", target="costs.tie")
 def distance(right, W_enc, W_dec):
-    return 0.0 if W_enc is W_dec else ((W_enc - W_dec) ** 2).sum(-1).mean() / 2
+    return 0.0 if W_enc is None else ((W_enc - W_dec) ** 2).sum(-1).mean() / 2
 
 
 @mutant("tie: an inner product instead of a cosine", clause="COST-9", target="costs.tie")
 def inner_product(right, W_enc, W_dec):
-    return 0.0 if W_enc is W_dec else (1 - (W_enc * W_dec).sum(-1)).mean()
+    return 0.0 if W_enc is None else (1 - (W_enc * W_dec).sum(-1)).mean()
 
 
 @mutant("tie: summed over latents", clause="COST-9", target="costs.tie")
@@ -116,12 +116,12 @@ def tie_sum(right, W_enc, W_dec):
 @mutant("tie: the line, not the direction", clause="COST-9", target="costs.tie")
 def line(right, W_enc, W_dec):
     cos = (costs.normalize_rows(W_enc) * costs.normalize_rows(W_dec)).sum(-1)
-    return 0.0 if W_enc is W_dec else (1 - np.abs(cos)).mean()
+    return 0.0 if W_enc is None else (1 - np.abs(cos)).mean()
 
 
 @mutant("tie: one cosine of the whole matrices", clause="COST-9", target="costs.tie")
 def whole_matrices(right, W_enc, W_dec):
-    return right(W_enc.reshape(1, -1), W_dec.reshape(1, -1)) if W_enc is not W_dec else 0.0
+    return right(W_enc.reshape(1, -1), W_dec.reshape(1, -1)) if W_enc is not None else 0.0
 
 
 @mutant("tie: the norms are constants", clause="COST-9", target="costs.tie_backward")
@@ -141,18 +141,23 @@ def encoder_only(right, *arguments):
 
 @mutant("tie: a tied SAE is computed like any other", clause="COST-10", target="costs.tie")
 def computed(right, W_enc, W_dec):
-    return right(W_enc.copy(), W_dec)
+    return right(W_dec if W_enc is None else W_enc, W_dec)
 
 
 @mutant("tie: a tied SAE's gradient is computed like any other", clause="COST-10", target="costs.tie_backward")
 def computed_gradient(right, d_cost, W_enc, W_dec):
-    return right(d_cost, W_enc.copy(), W_dec)
+    return right(d_cost, W_dec if W_enc is None else W_enc, W_dec)
+
+
+@mutant("tie: equal weights count as tied", clause="COST-10", target="costs.tie")
+def equal_is_tied(right, W_enc, W_dec):
+    return 0.0 if W_enc is None or np.array_equal(W_enc, W_dec) else right(W_enc, W_dec)
 
 
 @mutant("tie: a zero row has cosine 1", clause="COST-11", target="costs.tie")
 def zero_is_parallel(right, W_enc, W_dec):
     zero = (costs.row_norms(W_enc) == 0) | (costs.row_norms(W_dec) == 0)
-    return right(W_enc, W_dec) - (0 if W_enc is W_dec else zero.mean())
+    return right(W_enc, W_dec) - (0 if W_enc is None else zero.mean())
 
 
 @mutant("tie: a zero row is NaN", clause="COST-11", target="costs.normalize_rows")
@@ -165,4 +170,4 @@ def zero_is_nan(right, W):
 def zero_row_learns(right, d_cost, W_enc, W_dec):
     d_W_enc, d_W_dec = right(d_cost, W_enc, W_dec)
     pull = lambda W, other: np.where((W == 0).all(-1, keepdims=True), -costs.normalize_rows(other), 0) * d_cost / len(W)
-    return (d_W_enc, d_W_dec) if W_enc is W_dec else (d_W_enc + pull(W_enc, W_dec), d_W_dec + pull(W_dec, W_enc))
+    return (d_W_enc, d_W_dec) if W_enc is None else (d_W_enc + pull(W_enc, W_dec), d_W_dec + pull(W_dec, W_enc))

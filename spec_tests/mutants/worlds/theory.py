@@ -44,13 +44,31 @@ def price_of_p11(right, p10, p11, D):
 
 
 @mutant("hedging angle: in full, not half", clause="THEORY-6", target="theory.hedging_angle")
-def full_angle(right, p10, p11):
-    return 2 * right(p10, p11)
+def full_angle(right, p10, p11, biases):
+    return 2 * right(p10, p11, biases)
 
 
 @mutant("hedging angle: the mean of the samples", clause="THEORY-6", target="theory.hedging_angle")
-def mean_direction(right, p10, p11):
+def mean_direction(right, p10, p11, biases):
     return np.arctan2(p11, p10 + p11)
+
+
+@mutant("hedging angle: biases turn nothing", clause="THEORY-8", target="theory.hedging_angle")
+def no_biases(right, p10, p11, biases):
+    return right(p10, p11, False)
+
+
+@mutant("hedging angle: biases in an arctangent of one argument", clause="THEORY-8", target="theory.hedging_angle")
+def one_argument(right, p10, p11, biases):
+    """Up to an eighth turn the same."""
+    angle = right(p10, p11, biases)
+    return angle - np.pi / 2 if biases and angle > np.pi / 4 else angle
+
+
+@mutant("hedging angle: the parent's variance alone", clause="THEORY-8", target="theory.hedging_angle")
+def parent_alone(right, p10, p11, biases):
+    p = p10 + p11
+    return 0.5 * np.arctan2(2 * p11 * (1 - p), p * (1 - p)) if biases else right(p10, p11, biases)
 
 
 @mutant("gram-schmidt: the last comes first", clause="THEORY-7", target="theory.gram_schmidt")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...absorption.pairs import evidence
-from ...absorption.scan import candidates, scan
+from ...absorption.scan import candidates, firing_floor, scan
 from ...training.config import SAEConfig
 from ...sae.constraints import normalize_rows
 from ...absorption.detector import score_of
@@ -54,7 +54,8 @@ def streamed(W: Tensor, index: Tensor, samples: int) -> tuple[float, float, floa
         sae.parameters_by_name()["W_enc"].copy_(W)
     rows = torch.randn(samples, W.shape[1], generator=torch.Generator().manual_seed(1))
     product = clock(lambda: [part @ W.T for part in rows.split(256)])
-    one_pass = lambda: score_of(evidence(scan(sae, rows, index), index, W))
+    floor = firing_floor(sae, rows)
+    one_pass = lambda: score_of(evidence(scan(sae, rows, index, floor), index, W))
     return clock(one_pass), product, held(one_pass)
 
 
