@@ -103,8 +103,8 @@ def tanh(acts, W_dec, price, scale):
 
     [COST-6] tanh is taken of scale times the norm-weighted activation; the price multiplies outside.
     Source: Anthropic, Circuits Updates January 2025, of whose recipe for jumprelu this is the sparsity cost. Not covered, and
-    not expressible here: its pre-activation loss, which pulls at latents below their threshold, and its straight-through
-    gradient of the window to every parameter that pre depends on; here the window reaches the threshold alone.
+    not expressible here: its pre-activation loss, mean_B sum_i relu(theta[i] - pre[b, i]) · ||W_dec[i]||, which pulls up latents
+    below their threshold, and its straight-through gradient, which reaches every parameter through pre; here it ends at theta.
     """
     if not scale > 0:
         raise ValueError(f"tanh_scale must be positive, got {scale}")

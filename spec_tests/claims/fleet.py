@@ -99,7 +99,7 @@ def loss(x, params, config, coefficients, cost, warmth):
     if "l0_coefficient" in coefficients:
         on = step(pre, theta, config["bandwidth"], check_inputs=False).sum(1)             # (S, M)
         total = total + coefficients["l0_coefficient"] * warmth * (cost * on).sum(-1) / B
-    if "tie_coefficient" in coefficients and W_enc is not W_dec:
+    if "tie_coefficient" in coefficients and "W_enc" in params:
         total = total + coefficients["tie_coefficient"] * torch.stack([tie(e, d) for e, d in zip(W_enc, W_dec)])
     return acts, total
 

@@ -93,7 +93,7 @@ def closed_form(kind, rng):
         _, _, basis = np.linalg.svd(f)
         unseen = basis[len(f) :]                            # directions orthogonal to every sample
         W_enc = W_enc + rng.choice([0.0, 0.1]) * rng.normal(size=(len(W_enc), len(unseen))) @ unseen
-    scale = 1.0 if W_enc is W_dec else np.sqrt((W_dec**2).sum(-1, keepdims=True))
+    scale = 1.0 if kind == "tied" else np.sqrt((W_dec**2).sum(-1, keepdims=True))
     params = {"W_enc": W_enc * scale, "W_dec": normalize_rows(W_dec), "b_enc": np.full(len(W_dec), bias),
               "b_dec": np.zeros(f.shape[1])}
     return Member(kind, "closed form", world, params, how, None)

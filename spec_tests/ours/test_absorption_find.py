@@ -55,6 +55,20 @@ def test_the_planted_pair_is_found_and_nothing_else(delta):
     assert not find_absorption(sae, rows, threshold=min(delta + 1e-6, 1.0)).pairs
 
 
+@pytest.mark.parametrize("off, dtype", [(1e-12, torch.float64), (1e-6, torch.float32)])
+@pytest.mark.parametrize("delta", [0.5, 1.0])
+def test_a_b_dec_that_is_slightly_off_hides_nothing(delta, off, dtype):
+    """Samples with no feature in them are off by so little, and latents are on in them."""
+    sae, rows, on = planted(delta, dtype=dtype)
+    with torch.no_grad():
+        sae.b_dec -= off * (sae.W_enc[0] + sae.W_enc[1])    # both latents of the pair read it
+    report = find_absorption(sae, rows)
+    (pair,), (parent,) = report.pairs, report.parents
+    assert (pair.parent, pair.child) == (0, 1) and abs(pair.score - delta) < 1e-4
+    assert parent.firings == on[:, 0].sum() - (on[:, 1].sum() if delta == 1 else 0)
+    assert (sae.encode(rows)[:, 0] != 0).sum() > parent.firings
+
+
 def test_every_pair_and_number_is_the_references():
     """A threshold of 0: whatever has a score at all, the strongest first."""
     sae, rows, _ = planted()
