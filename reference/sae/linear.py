@@ -15,6 +15,9 @@ Between pre and acts stands an activation, which makes most latents silent (see 
 
 `config` is a dictionary; this file reads "subtract_b_dec" (True unless given).
 B stands for any number of leading dimensions.
+
+[SAE-15] In half precision products, sums, ranking and comparisons are computed in float32 at least, from the rounded inputs,
+         and each result is rounded once; float64 is computed and ranked in float64.
 """
 
 import numpy as np

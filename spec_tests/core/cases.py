@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sae_spec.spec_tests.core.adapter import Bound
+from sae_spec.spec_tests.core.adapter import DTYPES, Bound
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.compare import compare
 
@@ -30,7 +30,7 @@ class Case(NamedTuple):
     id: str
     clauses: tuple
     flags: tuple
-    tier: str            # "exact", "rounded" or "edge"
+    tier: str            # "exact", "rounded", "edge" or "near"
     comment: str
     operation: str
     config: dict
@@ -40,6 +40,7 @@ class Case(NamedTuple):
     allowed: dict        # {name: {dtype: largest error}} where the formula of compare.py does not fit
     error: str           # the argument that the ValueError must name, or ""
     file: str
+    dtypes: tuple        # in which the inputs are exact: all, but for the tier "near"
 
 
 class Failure(AssertionError):
@@ -111,7 +112,7 @@ def _case(path, number, raw):
                 raw["config"], tensors("inputs"), tensors("expected"),
                 {name: tuple(tensor.get("exact_in", ())) for name, tensor in expected.items()},
                 {name: tensor["allowed"] for name, tensor in expected.items() if "allowed" in tensor},
-                raw.get("error", ""), path.name)
+                raw.get("error", ""), path.name, tuple(raw.get("dtypes", DTYPES)))
 
 
 def read_tensor(where, tensor):
