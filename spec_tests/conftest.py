@@ -88,6 +88,8 @@ def pytest_collection_modifyitems(config, items):
         if patterns and not any(fnmatch.fnmatch(id, pattern) for id in clauses_of(item) for pattern in patterns):
             continue
         case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+        if case and "adapter" in item.callspec.params and item.callspec.params["adapter"][-1] not in case.dtypes:
+            continue
         if names and not (case and (case.id in names or any(name.endswith(".json") for name in names))):
             continue
         selected.append(item)

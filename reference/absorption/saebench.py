@@ -135,4 +135,4 @@ def main_latents(ranking, scores, gain=0.03):
     taken = 1
     while taken < len(scores) and scores[taken] > scores[taken - 1] + gain:
         taken += 1
-    return ranking[:taken]
+    return ranking[:taken].copy()

@@ -23,7 +23,8 @@ def firing_counts(acts):
     acts    (B, M), of either sign
     returns counts (M,)
 
-    [FREQ-1] A latent fires when its activation is not zero; a negative activation is a firing too.
+    [FREQ-1] A latent fires when its activation is not zero; a negative activation is a firing too; a
+             count is a whole number in every dtype of acts: 257 firings are not 256.
     """
     return (acts != 0).reshape(-1, acts.shape[-1]).sum(0).astype(acts.dtype)   # (M,)
 

@@ -16,6 +16,11 @@ Between pre and acts stands an activation, which makes most latents silent (see 
 
 `config` is a dictionary; this file reads "subtract_b_dec" (True unless given).
 B stands for any number of leading dimensions.
+
+[SAE-15] In half precision products, sums, ranking and comparisons are computed in float32 at least, from the rounded inputs,
+         and each result is rounded once; float64 is computed and ranked in float64.
+[SAE-16] A call leaves no trace: what it is given stays as it was, what it returns is an array of its own, however its inputs
+         lie in memory, and the same call gives the same answer whatever was asked in between.
 """
 
 import numpy as np

@@ -28,6 +28,10 @@ import numpy as np
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
+class StateError(AssertionError):
+    """A call left a trace in what it was given, or in what an earlier one returned."""
+
+
 @dataclass
 class Bound:
     """An adapter at one dtype, as tests call it: `adapter("price", {"D": 4, …}, frequency=…)["price"]`."""
@@ -37,6 +41,7 @@ class Bound:
     argument: str = ""                             # what --adapter says, for the command that runs a failure again
     calls: list = field(default_factory=list)      # what this example asked, for the replay file
     unsupported: list = field(default_factory=list)     # the NotImplementedErrors of this property's examples
+    handed: list = field(default_factory=list)     # what the last call returned, and what has been left in it
 
     @property
     def name(self):
@@ -47,9 +52,42 @@ class Bound:
         inputs = {name: np.array(value, dtype=np.float64) for name, value in inputs.items() if value is not None}
         self.calls.append({"operation": operation, "config": config, "inputs": inputs})
         # A copy: an implementation that writes into its inputs must not disturb the test that owns them.
-        given = {name: value.copy() for name, value in inputs.items()}
+        return self.answer(operation, config, inputs, {name: value.copy() for name, value in inputs.items()})
+
+    def strided(self, operation, config=None, **inputs):
+        """The same call with inputs that do not lie in memory row by row."""
+        config, inputs = dict(config or {}), {name: np.array(value, dtype=np.float64) for name, value in inputs.items()}
+        self.calls.append({"operation": operation, "config": config, "inputs": inputs})
+        return self.answer(operation, config, inputs, {name: scattered(value) for name, value in inputs.items()})
+
+    def answer(self, operation, config, inputs, given):
+        """What a call returns, as arrays of the suite's own; StateError if it left a trace.
+
+        inputs  what was asked
+        given   the same numbers in arrays that the adapter gets
+        """
         outputs = self.module.run(operation, dict(config), given, self.dtype)
-        return {name: np.asarray(value, dtype=np.float64) for name, value in outputs.items()}
+        own = {name: np.array(value, dtype=np.float64) for name, value in outputs.items()}
+        self.check_traces(operation, inputs, given, {n: v for n, v in outputs.items() if isinstance(v, np.ndarray)})
+        return own
+
+    def check_traces(self, operation, inputs, given, outputs):
+        """SAE-16: inputs are as they were, outputs lie elsewhere, and what the last call returned is as it was left.
+
+        A state that a call leaves alone may come back as it is: an input as the output of the same name.
+        """
+        for name, array in given.items():
+            if not np.array_equal(array, inputs[name], equal_nan=True):
+                raise StateError(f"SAE-16: {operation} wrote into its input {name}")
+            for output, value in outputs.items():
+                if output != name and array.ndim and np.may_share_memory(array, value):
+                    raise StateError(f"SAE-16: {operation} returned its input {name} as {output}, not an array of its own")
+        for output, value in self.handed:
+            if value.size and not np.all(np.isnan(value)):
+                raise StateError(f"SAE-16: {operation} overwrote {output}, which an earlier call had returned")
+        self.handed = [(name, value) for name, value in outputs.items() if value.flags.writeable and value.dtype.kind == "f"]
+        for _, value in self.handed:
+            value.fill(np.nan)              # who kept what it returned, and returns it again, is found out
 
     def error(self, operation, config=None, **inputs):
         """The message of the ValueError that this call must raise."""
@@ -60,6 +98,14 @@ class Bound:
         except ValueError as error:
             return str(error)
         raise AssertionError(f"{operation} {config} should have raised a ValueError, it returned {sorted(outputs)}")
+
+
+def scattered(array):
+    """The same numbers, each with a stranger between it and the next, columns before rows."""
+    strangers = np.full(tuple(2 * length for length in reversed(array.shape)), np.nan)
+    view = strangers[tuple(slice(None, None, 2) for _ in array.shape)].T
+    view[...] = array
+    return view
 
 
 def load_adapter(name_or_path):

@@ -86,10 +86,10 @@ def saes(draw, activations=ACTIVATIONS, tied=st.booleans(), matryoshka=st.boolea
     if "budget" in activation:
         inputs["price"] = draw(prices(M))
     if activation == "jumprelu":
-        inputs["log_threshold"] = np.zeros(M)           # theta = exp(0) is exactly 1
+        inputs["log_threshold"] = half(M)               # theta from 0.37 to 2.7: no pre-activation equals it, but at 1
         config["bandwidth"] = draw(st.sampled_from([0.5, 1.0, 2.0]))
     if activation == "gated":
-        inputs["r_mag"] = np.zeros(M)                   # exp(0) is exactly 1
+        inputs["r_mag"] = half(M)                       # magnitudes from 0.37 to 2.7 times what is shared
         inputs["b_mag"] = half(M) + (1 / 128 if off_kink else 0.0)
     if not draw(st.booleans()):
         config["subtract_b_dec"] = False

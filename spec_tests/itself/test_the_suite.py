@@ -7,7 +7,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from sae_spec.spec_tests import conformance
-from sae_spec.spec_tests.core.adapter import Bound
+from sae_spec.spec_tests.core.adapter import DTYPES, Bound
 from sae_spec.spec_tests.core.cases import Failure, golden_cases, run_case
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.mutants import all_mutants
@@ -55,21 +55,21 @@ def test_clause_has_a_mutant(id):
 @pytest.mark.parametrize("mutant", all_mutants(), ids=lambda mutant: mutant.name)
 def test_mutant_dies_by_golden_data_alone(mutant):
     adapter = mutant.as_adapter()
-    cases = [case for case in golden_cases() if mutant.clause in case.clauses]
-    assert any(run_case(adapter, case, "float64").mismatches for case in cases), f"survives {[case.id for case in cases]}"
+    cases = [case for case in golden_cases() if mutant.clause in case.clauses and mutant.dtype in case.dtypes]
+    assert any(run_case(adapter, case, mutant.dtype).mismatches for case in cases), f"survives {[case.id for case in cases]}"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("mutant", all_mutants(), ids=lambda mutant: mutant.name)
 def test_mutant_dies_by_properties_alone(mutant):
-    relations = RELATIONS[mutant.clause]
+    relations = [test for test in RELATIONS[mutant.clause] if mutant.dtype in (test.dtypes or DTYPES)]
     assert any(fails(test, mutant) for test in relations), f"survives {[test.__name__ for test in relations]}"
 
 
 def fails(test, mutant):
     """Whether the property `test` does not hold for the mutant."""
     try:
-        test(adapter=Bound(mutant.as_adapter(), "float64"))
+        test(adapter=Bound(mutant.as_adapter(), mutant.dtype))
     except Failure as failure:
         if isinstance(failure.__cause__, NameError):        # the mutant itself is broken, and nothing was killed
             raise

@@ -3,6 +3,7 @@
 Each is the reference with one function replaced. `test_the_suite.py` demands that every mutant is killed twice: by
 the golden cases of its clause alone, and by the properties of its clause alone. Many compute what a public project
 computes; `seen_in` says which, and `convention` whether that is a choice of its own or a mistake.
+A mutant of another dtype than float64 computes with float64 numbers, rounds where the mistake does, and is judged in its dtype.
 """
 
 import importlib
@@ -42,6 +43,7 @@ class Mutant(NamedTuple):
     seen_in: tuple       # public projects that compute this, with the version where it is known: ("SAELens 6.54.12",)
     where: str           # the option, mode or function of theirs that does so, where it is not the only way
     convention: bool     # it contradicts nothing in those projects: another reduction, unit, order or starting value
+    dtype: str           # in which the mistake is made, and judged
 
     @property
     def mistake(self):
@@ -55,13 +57,13 @@ class Mutant(NamedTuple):
             with replaced(self.target, self.wrong):
                 return reference_numpy.run(operation, config, inputs, dtype)
 
-        return SimpleNamespace(NAME=f"mutant {self.name}", VERSION="0", DTYPES=["float64"], run=run)
+        return SimpleNamespace(NAME=f"mutant {self.name}", VERSION="0", DTYPES=[self.dtype], run=run)
 
 
-def mutant(name, *, clause, target, seen_in=(), where="", convention=False):
+def mutant(name, *, clause, target, seen_in=(), where="", convention=False, dtype="float64"):
     """Declare a mutant; decorates the wrong function, whose first argument is the right one."""
     def declare(wrong):
-        MUTANTS.append(Mutant(name, clause, target, wrong, seen_in, where, convention))
+        MUTANTS.append(Mutant(name, clause, target, wrong, seen_in, where, convention, dtype))
         return wrong
 
     return declare

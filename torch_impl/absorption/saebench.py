@@ -94,4 +94,4 @@ def main_latents(ranking: Tensor, scores: Tensor, gain: float = 0.03) -> Tensor:
     Clauses: ABS-8, ABS-9.
     """
     improves = scores[1:] > scores[:-1] + gain              # (K - 1,)
-    return ranking[: 1 + int(improves.int().cumprod(0).sum())]
+    return ranking[: 1 + int(improves.int().cumprod(0).sum())].clone()

@@ -30,6 +30,13 @@ def terms_of(result):
     return {name: value for name, value in result.items() if not name.startswith("d_")}
 
 
+def theta_of(adapter, inputs):
+    """The thresholds of a jumprelu; of any other activation 1, which nothing asks for."""
+    if "log_threshold" not in inputs:
+        return np.ones(len(inputs["price"]))
+    return adapter("threshold", log_threshold=inputs["log_threshold"])["theta"]
+
+
 def heights(adapter, config, inputs, terms, theta):
     """What an activation of theta (M,) is charged by some of l1 and tanh, latent by latent, (M,)."""
     paid = np.zeros(len(theta))
@@ -86,7 +93,7 @@ def test_a_term_costs_its_coefficient_times_what_the_cost_alone_says(adapter, as
     recon = decode(adapter, config, inputs, said["acts"])[-1]
     acts = adapter("activation", {"activation": "relu"}, pre=said["pre"])["acts"] if gated else said["acts"]
     given = {"acts": acts, "W_dec": inputs["W_dec"], "price": inputs["price"], "pre": said["pre"], "dead": inputs["dead"],
-             "residual": inputs["x"] - recon, "theta": np.ones(len(inputs["price"])),          # theta = exp(0)
+             "residual": inputs["x"] - recon, "theta": theta_of(adapter, inputs),
              "W_enc": inputs.get("W_enc", inputs["W_dec"])}
     got = adapter("objective", config, **inputs)
     for term in charged - ({"tie"} if "W_enc" not in inputs else set()):
@@ -119,13 +126,13 @@ def test_the_gradient_of_the_total_is_its_slope(adapter, asked, data):
 @given(asked=objectives())
 def test_the_gradient_of_the_total_is_each_terms_gradient_sent_back(adapter, asked):
     config, inputs, charged = asked
-    gated, M = config["activation"] == "gated", len(inputs["price"])
+    gated = config["activation"] == "gated"
     sae = {name: array for name, array in inputs.items() if name != "dead"}
     said = adapter("encode", config, **sae)
     recons = decode(adapter, config, inputs, said["acts"])
     speaks = np.maximum(said["pre"], 0) if gated else said["acts"]
     given = inputs | {"acts": speaks, "pre": said["pre"], "recons": recons, "residual": inputs["x"] - recons[-1],
-                      "theta": np.ones(M)}                                       # theta = exp(0)
+                      "theta": theta_of(adapter, inputs)}
     d = {"d_recons": 0 * recons, "d_acts": 0 * speaks, "d_pre": 0 * speaks}
     direct = {}
     for term in {"reconstruction", *charged} | ({"gate_reconstruction"} if gated else set()):
@@ -140,10 +147,10 @@ def test_the_gradient_of_the_total_is_each_terms_gradient_sent_back(adapter, ask
         d["d_pre"], d["d_acts"] = d["d_pre"] + d["d_acts"] * (said["pre"] > 0), 0 * d["d_acts"]
     if config["activation"] == "jumprelu":                                       # acts leave the threshold to its height
         d["d_pre"], d["d_acts"] = d["d_pre"] + d["d_acts"], 0 * d["d_acts"]
-        paid = heights(adapter, config, inputs, charged & {"l1", "tanh"}, np.ones(M))
-        passed = gradient(adapter, config | {"cost": "l0"}, {"pre": said["pre"], "theta": np.ones(M), "price": paid})
+        paid = heights(adapter, config, inputs, charged & {"l1", "tanh"}, given["theta"])
+        passed = gradient(adapter, config | {"cost": "l0"}, {"pre": said["pre"], "theta": given["theta"], "price": paid})
         direct["d_theta"] = direct.get("d_theta", 0) + passed["d_theta"]
-    direct["d_log_threshold"] = direct.pop("d_theta", 0)                         # theta = 1, so is its derivative
+    direct["d_log_threshold"] = direct.pop("d_theta", 0) * given["theta"]        # the derivative of exp
     back = adapter("backward", config, **sae, **d)
     want = {name: grad + direct.get(name, 0) for name, grad in back.items() if name != "d_x"}
     assert_same(want, adapter("objective", config, **inputs), adapter.dtype)
