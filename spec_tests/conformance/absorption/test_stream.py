@@ -57,14 +57,15 @@ def test_a_latent_fires_from_its_floor_on_whatever_the_sample(adapter, stream, s
     assert_same({"fires": np.full(len(level), 2.0)}, got, adapter.dtype)
 
 
-@clause("ABS-19", "ABS-40")
+@clause("ABS-19", "ABS-40", "ABS-21")
 @given(stream=streams(B=2), noise=st.sampled_from([2.0**-50, 2.0**-24]), empty=st.integers(1, 60))
 def test_noise_in_samples_that_are_nearly_empty_is_no_firing(adapter, stream, noise, empty):
-    """Nearly empty samples, in which every latent writes about as much as there is."""
+    """Nearly empty samples, in which every latent writes about as much as there is; also where they are a piece of their own."""
     stream = stream | {"x": np.ones((2, 2)), "acts": np.ones((2, len(stream["W_dec"]))), "b_dec": np.zeros(2)}
     x, acts = (np.vstack([stream[name], np.full((empty, stream[name].shape[1]), noise)]) for name in ("x", "acts"))
-    got = observe(adapter, stream | {"x": x, "acts": acts})
-    assert_same({name: observe(adapter, stream)[name] for name in ("fires", "full", "together")}, got, adapter.dtype)
+    want = {name: observe(adapter, stream)[name] for name in ("fires", "full", "together")}
+    for cuts in ([], [2]):
+        assert_same(want, observe(adapter, stream | {"x": x, "acts": acts}, cuts=cuts), adapter.dtype)
 
 
 @clause("ABS-40")
