@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 
+import numpy as np
 import pytest
 from hypothesis import Phase, settings
 
@@ -75,3 +76,42 @@ def fails(test, mutant):
             raise
         return True
     return False
+
+
+# ---------------------------------------------------------------- golden data can fail
+
+# A case that no mutant of its clauses gets wrong may pass by coincidence. These are right answers at an edge for which nobody
+# has written the mistake yet (an empty batch, an argument at the end of its range): the list can only shrink.
+WITHOUT_A_MISTAKE = set("""
+    relu-empty-batch jumprelu-empty-batch jumprelu-backward-empty-batch step-empty-batch step-backward-empty-batch
+    topk-empty-batch batch-topk-empty-batch abs-topk-empty-batch budget-topk-empty-batch batch-budget-topk-empty-batch
+    topk-backward-empty-batch batch-topk-inference-empty-batch decode-empty-batch backward-of-nothing
+    firing-empty-batch toy-no-samples saebench-no-samples
+    jumprelu-zero-at-threshold-zero topk-keeps-the-largest topk-tie-of-fewer-than-k topk-k-equals-m
+    budget-topk-zero-decoder-row-may-be-bought budget-topk-at-most-k batch-budget-topk-all-prices-one
+    batch-topk-inference-threshold-zero budget-thresholds-at-zero prefixes-of-one-latent-each
+    frequency-of-one-sample running-mean-of-one-sample running-mean-decay-zero reconstruction-perfect
+    reconstruction-perfect-gradient reconstruction-of-prefixes-gradient l1-zero-row tanh-zero-row
+    aux-leading-dimensions aux-leading-dimensions-gradient aux-no-dead-gradient aux-dead-and-silent
+    aux-zero-among-the-k-aux objective-l0-coefficient-zero median-of-a-cross rate-plain
+    rate-plain-at-the-end rate-warmup-over sparsity-over sparsity-no-warmup clip-zero-gradient clip-none
+    toy-no-parent-ignores-rate-alone toy-two-groups toy-directions-too-many saebench-zero-row-is-main
+    saebench-negative-main-counts-as-off saebench-no-absorbers saebench-no-absorbers-but-main-on-paper
+    saebench-cosine-of-the-absorber saebench-full-tie-first saebench-silent-is-below-its-limit
+    saebench-absorber-called-main saebench-absorber-not-main recall-hole-full recall-hole-never-with-child
+    hedging-nothing patterns-hedging detector-no-absorption detector-independent-is-not-disturbed
+    detector-nearly-one-feature read-out-zero-row-parent delta-family-none delta-l1-disentangled
+    hedging-angle-never-together
+    l0-bandwidth-zero l0-bandwidth-negative
+""".split())
+
+
+def test_every_golden_case_fails_for_a_single_mistake():
+    mutants = [(mutant, mutant.as_adapter()) for mutant in all_mutants()]
+    with np.errstate(all="ignore"):                     # mistakes divide by 0
+        idle = {case.id for case in golden_cases()
+                if not any(run_case(adapter, case, mutant.dtype).mismatches for mutant, adapter in mutants
+                           if mutant.clause in case.clauses and mutant.dtype in case.dtypes)}
+    new, mended = sorted(idle - WITHOUT_A_MISTAKE), sorted(WITHOUT_A_MISTAKE - idle)
+    assert not new, f"no mutant of their clauses gets these cases wrong; give them better numbers, or write the mistake: {new}"
+    assert not mended, f"a mutant gets these wrong now; take them off the list: {mended}"

@@ -123,7 +123,7 @@ def test_two_jumprelus_are_one_with_the_larger_threshold(adapter, case, data):
     equal(adapter, acts_of(adapter, "jumprelu", pre, theta=np.maximum(theta, other)), twice, "acts")
 
 
-@clause("ACT-7")
+@clause("ACT-7", "ACT-2")
 @given(sae=saes(activations=("jumprelu",)))
 def test_encoding_compares_pre_alone_with_the_threshold(adapter, sae):
     got = adapter("encode", sae.config, **sae.inputs)

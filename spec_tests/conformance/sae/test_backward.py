@@ -59,6 +59,26 @@ def test_a_reconstruction_asks_the_encoder_what_its_decoder_rows_ask_of_acts(ada
     assert_same(want, backward(adapter, sae, d_recons=d["d_recons"]), adapter.dtype, sorted(upstream))
 
 
+# theta is rounded where it is handed on: half precision would compare with another one.
+@clause("SAE-8", "ACT-2", "ACT-3", dtypes=("float64", "float32"))
+@given(ask=asked(activations=("jumprelu", "gated")))
+def test_an_activations_own_parameters_hear_what_the_activation_alone_says(adapter, ask):
+    sae, d = ask
+    said, own, config = encode(adapter, sae), sae.inputs, {"activation": sae.config["activation"]}
+    got = backward(adapter, sae, d_acts=d["d_acts"])
+    if config["activation"] == "gated":
+        gate = {"shared": said["pre"] - own["b_enc"], "b_enc": own["b_enc"], "r_mag": own["r_mag"], "b_mag": own["b_mag"]}
+        want = adapter("activation_backward", config, **gate, d_acts=d["d_acts"])
+        assert_same({name: want[name] for name in ("d_r_mag", "d_b_mag")}, got, adapter.dtype)
+    else:
+        theta = adapter("threshold", log_threshold=own["log_threshold"])["theta"]
+        window = config | {"bandwidth": sae.config["bandwidth"]}
+        alone = adapter("activation_backward", window, pre=said["pre"], theta=theta, d_acts=d["d_acts"])
+        assert_same({"acts": adapter("activation", config, pre=said["pre"], theta=theta)["acts"]}, said, adapter.dtype)
+        want = adapter("threshold_backward", log_threshold=own["log_threshold"], d_theta=alone["d_theta"])
+        assert_same(want, got, adapter.dtype)
+
+
 @clause("SAE-10")
 @given(ask=asked())
 def test_what_moves_x_and_b_dec_together_moves_only_the_output(adapter, ask):

@@ -30,7 +30,7 @@ def trainings(draw, steps=1, activations=ACTIVATIONS, decoder_rows=ROWS):
         config["k"] = draw(st.integers(1, 2))
     if config["activation"] == "jumprelu":
         config["bandwidth"] = 2.0
-        params["log_threshold"] = np.zeros(3)
+        params["log_threshold"] = half(3)
     if config["activation"] == "gated":
         params |= {"r_mag": np.zeros(3), "b_mag": half(3) + 1 / 16}
     return config, params, half(steps, draw(st.sampled_from([1, 2, 4])), 2)

@@ -47,9 +47,9 @@ def tangent(right, shared, pre, params, config, *more):
     return right(shared, pre, params, config, *more)
 
 
-@mutant("step: the gradient of theta is taken for that of log_threshold", clause="TRAIN-13", target="objective.objective_backward")
-def stepped_theta_for_its_logarithm(right, batch, params, config, given):
-    return without_theta(right(batch, params, config, given), params)
+@mutant("step: the gradient of theta is taken for that of log_threshold", clause="TRAIN-13", target="training.move")
+def stepped_theta_for_its_logarithm(right, state, grads, config):
+    return right(state, without_theta(grads, state.params), config)
 
 
 @mutant("encode: a gate's magnitude is scaled by 1 + r_mag", clause="SAE-13", target="gated.gated")

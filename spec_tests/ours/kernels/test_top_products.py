@@ -41,6 +41,12 @@ def random_problem(name, B=9, D=24, M=200):
         x, W = x * 10.0 ** torch.linspace(-8, 8, B).unsqueeze(1), W * 10.0 ** torch.linspace(-8, 8, M).unsqueeze(1)
     elif name == "rising":                                  # every block beats those before it
         b = torch.linspace(0, 100, M)
+    elif name == "falling":                                 # the first block beats all after it: a guess from it is too high
+        b = torch.linspace(100, 0, M)
+    elif name == "loud first block":
+        W[:16] *= 50
+    elif name == "every eighth is loud":                    # what looks at one of eight sees all or nothing of it
+        b[::8] += 50
     elif name == "equal":
         W, b = W[:1].expand(M, D).clone(), torch.ones(M)
     elif name == "one equal row":
@@ -64,8 +70,8 @@ def random_problem(name, B=9, D=24, M=200):
     return x, W, b
 
 
-PROBLEMS = ["random", "outlier dimensions", "large and small rows", "rising", "equal", "one equal row", "one rising row", "zero rows",
-            "negative", "few are positive", "tiny", "nothing is normal", "huge"]
+PROBLEMS = ["random", "outlier dimensions", "large and small rows", "rising", "falling", "loud first block", "every eighth is loud",
+            "equal", "one equal row", "one rising row", "zero rows", "negative", "few are positive", "tiny", "nothing is normal", "huge"]
 
 
 @given(data=st.data(), B=st.integers(1, 7), D=st.integers(1, 5), M=st.integers(1, 90), dtype=st.sampled_from(["float32", "float64"]))
@@ -107,7 +113,7 @@ def test_what_a_batch_keeps_is_the_largest(small_blocks, name):
     torch.testing.assert_close(values.double().sort(descending=True).values, want[want > 0], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("k", [1, 5, 200])
+@pytest.mark.parametrize("k", [1, 5, 24, 200])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_what_is_chosen_is_the_largest(small_blocks, name, k):
     """Where sums are rounded: what is kept has its own value, and nothing left out is larger than rounding explains."""
@@ -122,6 +128,31 @@ def test_what_is_chosen_is_the_largest(small_blocks, name, k):
     least = torch.where(chosen, exact + error, torch.inf).amin(1, keepdim=True)
     least = torch.where(chosen.sum(1, keepdim=True) < k, 0, least)
     assert (chosen | (exact - error <= least)).all()
+
+
+def test_of_equals_the_lowest_latents_are_kept(small_blocks):
+    """Every latent reads the same: the first k are kept in every row, whatever the blocks; a batch keeps the first rows'."""
+    x, W, b = torch.ones(4, 3), torch.ones(90, 3), torch.zeros(90)
+    for k in (1, 2, 5):
+        values, indices = top_products(x, W, b, k)
+        assert torch.equal(indices[values > 0].view(4, k).sort().values, torch.arange(k).expand(4, k))
+        loud = x.clone()
+        loud[2] *= 2                                        # its latents come first, then the first of the others
+        selected = batch_top_products(loud, W, b, k)
+        if selected is not None:
+            _, indices, offsets = selected
+            assert offsets.diff().tolist() == [0, 0, 4 * k, 0] and torch.equal(indices, torch.arange(4 * k))
+
+
+@pytest.mark.parametrize("name", ["falling", "loud first block", "every eighth is loud"])
+def test_a_guess_that_is_no_bound_is_found_out(small_blocks, monkeypatch, name):
+    """A sample of an eighth, taken for fair, so that its k / 8 best would bound the k best of all: the problems must tell."""
+    def least(self, upper, latent):
+        return shortlist.as_integers(upper.topk(max(1, self.k // 8)).values.amin(1, keepdim=True).to(upper.dtype)).clamp(min=1)
+
+    monkeypatch.setattr(shortlist.Shortlist, "_least", least)
+    with pytest.raises(AssertionError):
+        test_what_is_chosen_is_the_largest(None, name, 5)
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
