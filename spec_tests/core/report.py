@@ -42,6 +42,7 @@ def print_report(tally, console=None):
     from rich.console import Console
 
     console = console or Console()
+    console.print("clause × dtype: tests passed, (golden cases + examples) run", style="italic", highlight=False)
     console.print(table(tally))
     for reason, count in tally.unsupported.most_common():
         console.print(f"unsupported, {count} tests: {reason}", style="yellow", highlight=False)
@@ -52,10 +53,10 @@ def table(tally):
     from rich.table import Table
 
     dtypes = [dtype for dtype in DTYPES if any(key[1] == dtype for key in tally.outcomes)]
-    grid = Table(title="clause × dtype: tests passed, (golden cases + examples) run", title_justify="left")
-    grid.add_column("clause")
+    grid = Table()
+    grid.add_column("clause", no_wrap=True)                 # a cell may take two lines, so that no column is lost
     for dtype in dtypes:
-        grid.add_column(dtype, justify="right", no_wrap=True)
+        grid.add_column(dtype, justify="right")
     for id in clauses():
         if any((id, dtype) in tally.outcomes for dtype in dtypes):
             grid.add_row(id, *(cell(tally, id, dtype) for dtype in dtypes))

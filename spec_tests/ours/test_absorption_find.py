@@ -183,6 +183,12 @@ def test_a_mistake_is_named(change, said):
         find_absorption(**({"sae": sae, "rows": rows} | change))
 
 
+@pytest.mark.parametrize("rows", [np.zeros((4, D)), [[0.0] * D]])
+def test_rows_that_are_no_tensor_are_a_mistake(rows):
+    with pytest.raises(ValueError, match=r"rows must be a torch tensor \(N, D\)"):
+        find_absorption(SparseAutoencoder(SAEConfig(D=D, M=4, activation="relu")).eval(), rows)
+
+
 def test_train_mode_is_a_mistake():
     sae, rows, _ = planted()
     with pytest.raises(ValueError, match="sae is in train mode"):

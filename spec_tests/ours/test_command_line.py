@@ -146,3 +146,7 @@ def test_check_runs_the_suite(tmp_path):
     tests = json.loads((tmp_path / "out.json").read_text())["tests"]
     assert ran.status == 0 and tests["pass"] > 0 and tests["fail"] == tests["unsupported"] == 0
     assert f"tests: {tests['pass']} pass, 0 fail, 0 unsupported" in ran.out
+
+
+def test_help_shows_brackets_as_they_are(tmp_path):
+    assert "values[offsets[n]:offsets[n + 1]]" in " ".join(start(tmp_path, "encode", "--help", program=SCRIPT).out.split())

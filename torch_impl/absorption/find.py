@@ -200,6 +200,8 @@ def find_absorption(sae: SAE, rows: Tensor, top: int = 32, threshold: float = TH
 def _check(sae: SAE, rows: Tensor, top: int, threshold: float) -> None:
     if sae.training:
         raise ValueError("sae is in train mode; call sae.eval() first, so that each sample is encoded on its own")
+    if not torch.is_tensor(rows):
+        raise ValueError(f"rows must be a torch tensor (N, D), got {type(rows).__name__}; of Activations pass .rows")
     if rows.ndim != 2 or rows.shape[1] != sae.config.D:
         raise ValueError(f"rows has shape {tuple(rows.shape)}, expected (N, D = {sae.config.D})")
     if top < 1:

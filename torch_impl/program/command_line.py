@@ -95,7 +95,7 @@ def encode(
 ) -> None:
     """Which latents are on in every row of a file, and how strongly: values, indices and offsets.
 
-    Row n owns values[offsets[n]:offsets[n + 1]], which belong to the latents indices[offsets[n]:offsets[n + 1]].
+    Row n owns values\\[offsets\\[n]:offsets\\[n + 1]], which belong to the latents indices\\[offsets\\[n]:offsets\\[n + 1]].
     """
     from ..formats import load_any
     from ..training.data import open_activations

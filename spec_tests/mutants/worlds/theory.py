@@ -71,6 +71,11 @@ def parent_alone(right, p10, p11, biases):
     return 0.5 * np.arctan2(2 * p11 * (1 - p), p * (1 - p)) if biases else right(p10, p11, biases)
 
 
+@mutant("hedging angle: with biases, from the child", clause="THEORY-8", target="theory.hedging_angle")
+def from_the_child(right, p10, p11, biases):
+    return np.pi / 2 - right(p10, p11, biases) if biases else right(p10, p11, biases)
+
+
 @mutant("gram-schmidt: the last comes first", clause="THEORY-7", target="theory.gram_schmidt")
 def last_first(right, directions):
     return right(directions[::-1])[::-1]

@@ -178,11 +178,18 @@ def test_kernels_can_be_timed_beside_their_floors():
     assert all(step in text for step in ("select", "decode", "gathered_dots", "weight_gradient"))
 
 
-def test_what_lies_scattered_in_memory_is_refused():
-    values, indices = torch.ones(4, device=DEVICE), torch.zeros(4, dtype=torch.int64, device=DEVICE)
-    W = torch.ones(8, 3, device=DEVICE).T
-    with pytest.raises(AssertionError, match="not contiguous"):
-        triton_decode.decode(values, indices, torch.tensor([0, 4], device=DEVICE), W)
+def test_what_lies_scattered_in_memory_counts_as_it_reads():
+    """A column-major matrix, an expanded gradient."""
+    offsets, indices = torch.tensor([0, 2, 4], device=DEVICE), torch.tensor([0, 2, 1, 2], device=DEVICE)
+    values, rows = torch.ones(1, device=DEVICE).expand(4), torch.arange(10.0, device=DEVICE).view(5, 2).T      # (2, 5)
+    W, by_latent = torch.arange(15.0, device=DEVICE).view(5, 3).T, transpose(indices, offsets, 3)              # (3, 5)
+    for kernel, scattered in ((triton_decode.decode, (values, indices, offsets, W)),
+                              (triton_dots.gathered_dots, (rows, indices, offsets, W)),
+                              (triton_weight_gradient.weight_gradient, (values, rows, by_latent))):
+        laid_out = [part.contiguous() if torch.is_tensor(part) else part for part in scattered]
+        same(kernel(*laid_out), kernel(*scattered))
+    for want, got in zip(triton_select.select(rows.contiguous(), 2), triton_select.select(rows, 2)):
+        same(want, got)
 
 
 @pytest.mark.parametrize("D", [1, 6, 64, 100, 768, 4096, 5000])

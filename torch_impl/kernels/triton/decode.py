@@ -45,6 +45,7 @@ def segment_kernel(values, indices, offsets, table, out, D,
 def decode(values: Tensor, indices: Tensor, offsets: Tensor, W: Tensor) -> Tensor:
     """See `sparse_products.decode`: values, indices (nnz,), offsets (B + 1,), W (M, D); returns (B, D)."""
     assert len(indices) < 2**31, "more entries than a 32-bit integer counts"
+    values, W = values.contiguous(), W.contiguous()         # the kernel counts addresses in rows
     B, D = len(offsets) - 1, W.shape[1]
     dtype = wide(values, W)
     out = torch.empty(B, D, dtype=dtype, device=W.device)

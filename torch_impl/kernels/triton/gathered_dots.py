@@ -32,6 +32,7 @@ def dots_kernel(rows, indices, offsets, W, partial, nnz, D,
 def gathered_dots(rows: Tensor, indices: Tensor, offsets: Tensor, W: Tensor) -> Tensor:
     """See `sparse_products.gathered_dots`: rows (B, D), indices (nnz,), offsets (B + 1,), W (M, D); returns (nnz,)."""
     assert len(indices) < 2**31, "more entries than a 32-bit integer counts"
+    rows, W = rows.contiguous(), W.contiguous()             # the kernel counts addresses in rows
     (B, D), nnz = rows.shape, len(indices)
     dtype = wide(rows, W)
     width = block_width(len(W), D, W.element_size())

@@ -120,7 +120,7 @@ def select(pre: Tensor, k: int, order_by: Tensor | None = None) -> tuple[Tensor,
 
     pre, order_by (R, n), 1 <= k <= n; returns values and indices (R, k)
     """
-    rank = pre if order_by is None else order_by
+    rank = (pre if order_by is None else order_by).contiguous()         # the kernel counts addresses in rows
     bits, indices = rank.view(BITS[rank.element_size()]), None
     if bits.shape[1] > TILE and k > LARGE_K:
         bits, indices = _by_counting(bits, k)

@@ -60,7 +60,7 @@ def weight_gradient(coefficients: Tensor, rows: Tensor, transposed: tuple[Tensor
     assert len(order) < 2**31, "more entries than a 32-bit integer counts"
     (B, D), M, nnz, dtype = rows.shape, len(offsets) - 1, len(order), wide(coefficients, rows)
     out = torch.empty(M, D, dtype=dtype, device=rows.device) if out is None else out
-    coefficients = coefficients[order]
+    coefficients, rows = coefficients[order], rows.contiguous()         # the kernel counts addresses in rows
     width = block_width(B, D, rows.element_size())
     blocks, count = triton.cdiv(D, width), nnz // PIECE
     sizes = {"LENGTH": PIECE, "BLOCK_E": block_height(nnz, M, width, ELEMENTS), "BLOCK_D": width,
