@@ -1,17 +1,22 @@
 """`python -m sae_spec.spec_tests` as an adapter's author meets it: verdicts, messages, replays, reports."""
 
+import io
 import json
 import shlex
 import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from sae_spec.spec_tests.core.cases import golden_cases, run_case
 from sae_spec.spec_tests.__main__ import main
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.commands import start
+from sae_spec.spec_tests.core.adapter import DTYPES
 from sae_spec.spec_tests.core.replay import replay_document
+from sae_spec.spec_tests.core.report import print_report
+from sae_spec.spec_tests.core.tally import OUTCOMES, Tally
 from sae_spec.spec_tests.operations import OPERATIONS
 
 RELU_ONLY = """
@@ -279,3 +284,16 @@ def test_a_program_that_dies_fails_with_a_clear_line(tmp_path):
 ])
 def test_a_program_that_does_not_say_hello_is_one_line(settings, said, refused, tmp_path):
     assert said in refused("--command", "./no-such-program" if settings is None else program(tmp_path, **settings))
+
+
+def test_the_table_has_its_clauses_at_80_columns():
+    """The width of CI logs and pipes, with every dtype and the longest cells."""
+    tally = Tally()
+    for dtype in DTYPES:
+        for outcome in OUTCOMES:
+            tally.ended(["ACT-5", "COST-21"], dtype, outcome)
+        tally.examples["ACT-5", dtype]["examples"] = 12_345
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_report(tally, console)
+    lines = console.export_text().splitlines()
+    assert all(any(id in line for line in lines) for id in ("ACT-5", "COST-21")) and max(map(len, lines)) <= 80
