@@ -260,3 +260,22 @@ def test_a_float64_run_stays_float64(tmp_path):
     trainer = Trainer(SparseAutoencoder(sae_config(), dtype=torch.float64), training_config())
     fit(trainer, tmp_path)
     assert load_sae(tmp_path).W_dec.dtype == Trainer.resume(tmp_path).sae.price.dtype == torch.float64
+
+
+# ---------------------------------------------------------------- the inference threshold
+
+@pytest.mark.parametrize("activation", ["batch_topk", "batch_budget_topk"])
+def test_a_sample_alone_gets_about_as_many_latents_as_in_a_batch_wherever_training_stops(activation):
+    """With the defaults, and in the stretch of a run in which thresholds move fastest. A tenth: the estimate is noisy."""
+    k, directions = 4, torch.nn.functional.normalize(torch.randn(60, 16, generator=torch.Generator().manual_seed(7)), dim=1)
+
+    def samples(seed, n):
+        generator = torch.Generator().manual_seed(seed)
+        magnitudes = (torch.rand(n, 60, generator=generator) < 0.06) * (torch.rand(n, 60, generator=generator) + 0.5)
+        return magnitudes @ directions + 0.02 * torch.randn(n, 16, generator=generator)
+
+    trainer = Trainer(SparseAutoencoder(SAEConfig(D=16, M=64, activation=activation, k=k)), TrainingConfig(steps=4000, batch_size=128))
+    for step in range(300):
+        trainer.step(samples(step, 128))
+    on = (trainer.sae.eval().encode(samples(10**6, 4000)) != 0).sum(-1).double().mean()
+    assert abs(on / k - 1) <= 0.1

@@ -131,7 +131,8 @@ class TrainingConfig(Config):
         "weigh each latent by its frequency-aware price (default: where the activation is a budget rule)"))
     frequency_decay: float = Field(default=0.999, ge=0, lt=1, description="memory of the running frequency")
     min_frequency: float = Field(default=1e-6, gt=0, le=1, description="a lower frequency is priced as this one")
-    threshold_decay: float = Field(default=0.999, ge=0, lt=1, description="memory of the batch rules' threshold")
+    threshold_decay: float = Field(default=0.9, ge=0, lt=1, description=(
+        "memory of the batch rules' threshold; it must follow a threshold that moves while training does"))
     l1_coefficient: float = Field(default=0.0, ge=0, description="factor of the L1 cost")
     l0_coefficient: float = Field(default=0.0, ge=0, description="factor of the L0 cost; for jumprelu only")
     tanh_coefficient: float = Field(default=0.0, ge=0, description="factor of the tanh cost")

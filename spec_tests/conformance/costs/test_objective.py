@@ -121,10 +121,8 @@ def test_the_gradient_of_the_total_is_its_slope(adapter, asked, data):
             assert_slope(got[f"d_{name}"], direction, total, f"d_{name}")
 
 
-# float64: sums of parts that cancel, some of them rounded.
-@clause("COST-8", "COST-14", "COST-15", "COST-16", "COST-18", "COST-19", dtypes=("float64",))
-@given(asked=objectives())
-def test_the_gradient_of_the_total_is_each_terms_gradient_sent_back(adapter, asked):
+def each_terms_gradient_is_sent_back(adapter, asked):
+    """The gradient of the total is what the gradients of the terms give when they go back together."""
     config, inputs, charged = asked
     gated = config["activation"] == "gated"
     sae = {name: array for name, array in inputs.items() if name != "dead"}
@@ -154,6 +152,26 @@ def test_the_gradient_of_the_total_is_each_terms_gradient_sent_back(adapter, ask
     back = adapter("backward", config, **sae, **d)
     want = {name: grad + direct.get(name, 0) for name, grad in back.items() if name != "d_x"}
     assert_same(want, adapter("objective", config, **inputs), adapter.dtype)
+
+
+# float64: sums of parts that cancel, some of them rounded.
+@clause("COST-8", "COST-14", "COST-15", "COST-16", "COST-18", "COST-19", dtypes=("float64",))
+@given(asked=objectives())
+def test_the_gradient_of_the_total_is_each_terms_gradient_sent_back(adapter, asked):
+    each_terms_gradient_is_sent_back(adapter, asked)
+
+
+# Of all activations few examples are gated, and few have thresholds.
+@clause("COST-16", "COST-18", "COST-19", dtypes=("float64",))
+@given(asked=objectives(activations=("gated",)))
+def test_the_gradient_of_a_gated_total_is_each_terms_gradient_sent_back(adapter, asked):
+    each_terms_gradient_is_sent_back(adapter, asked)
+
+
+@clause("COST-8", "COST-18", "COST-21", dtypes=("float64",))
+@given(asked=objectives(activations=("jumprelu",)))
+def test_the_gradient_of_a_jumprelus_total_is_each_terms_gradient_sent_back(adapter, asked):
+    each_terms_gradient_is_sent_back(adapter, asked)
 
 
 @clause("COST-19")

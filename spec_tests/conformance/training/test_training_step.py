@@ -75,6 +75,15 @@ def test_a_step_is_its_stages_in_their_order(adapter, training):
     assert_same(want, got, adapter.dtype)
 
 
+@clause("TRAIN-13", dtypes=("float64",))
+@given(training=trainings(activations=("batch_topk", "batch_budget_topk", "jumprelu")))
+def test_a_step_with_thresholds_is_its_stages_in_their_order(adapter, training):
+    """The few activations that keep or train one, by themselves: among all, few examples have them."""
+    config, params, batches = training
+    want, got = in_stages(adapter, config, params, batches), adapter("train", config, **params, batches=batches)
+    assert_same(want, got, adapter.dtype)
+
+
 @clause("TRAIN-13", "TRAIN-14", dtypes=("float64",))
 @given(training=trainings(steps=3))
 def test_three_steps_are_their_stages_in_their_order(adapter, training):
