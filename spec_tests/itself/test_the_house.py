@@ -1,6 +1,7 @@
 """The rules of the house: what lies where, how long a file or a function may be, what the prose looks like."""
 
 import ast
+import hashlib
 import re
 import subprocess
 import sys
@@ -126,3 +127,9 @@ def test_what_was_seen_nowhere_is_neither_mistake_nor_convention():
 
 def test_every_known_project_is_one_in_which_a_mutant_was_seen():
     assert {project(release) for mutant in all_mutants() for release in mutant.seen_in} == set(PROJECTS)
+
+
+def test_the_index_has_the_hash_of_every_file_of_golden_data():
+    index = read_json(FIXTURES / "index.json")["files"]
+    assert {name: hashlib.sha256((FIXTURES / name).read_bytes()).hexdigest() for name in index} == \
+           {name: entry["sha256"] for name, entry in index.items()}
