@@ -258,3 +258,13 @@ def test_a_thresholds_gradient_is_the_derivative_of_the_expected_cost(adapter, d
     want = -theta * density_at(theta) * 1.5 * charge
     # The window's width blurs the density by bandwidth^2 / 24 of its curvature, and its edges by a sample each.
     assert abs(difference[0] - want) <= 0.02 * abs(want), f"want about {want}, got {difference[0]}"
+
+
+@clause("COST-19", dtypes=("float64",))
+@given(asked=objectives(activations=("gated",), terms=("tie",)))
+def test_a_gates_bias_learns_from_the_gates_reconstruction_alone(adapter, asked):
+    config, inputs, _ = asked
+    pre = adapter("encode", config, **{name: array for name, array in inputs.items() if name != "dead"})["pre"]
+    given = {"x": inputs["x"], "pre": pre, "W_dec": inputs["W_dec"], "b_dec": inputs["b_dec"]}
+    d_pre = gradient(adapter, config | {"cost": "gate_reconstruction"}, given)["d_pre"]
+    assert_same({"d_b_enc": d_pre.sum(0)}, adapter("objective", config, **inputs), adapter.dtype, tensors=("d_b_enc",))
