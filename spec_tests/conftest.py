@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from sae_spec.spec_tests.core.adapter import DTYPES, Bound, load_adapter
 from sae_spec.spec_tests.core.cases import Failure, command
+from sae_spec.spec_tests.core.examples import draw_from_the_seed_alone
 from sae_spec.spec_tests.core.known_failures import read_known_failures
 from sae_spec.spec_tests.core.options import EXAMPLES, OPTIONS
 from sae_spec.spec_tests.core.report import print_report, report_document
@@ -26,6 +27,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    draw_from_the_seed_alone()
     settings.register_profile(
         "sae-spec", max_examples=EXAMPLES[config.getoption("--effort")], derandomize=True, deadline=None, database=None,
         print_blob=False, report_multiple_bugs=False, phases=[Phase.explicit, Phase.generate, Phase.shrink],

@@ -11,7 +11,7 @@ import pytest
 
 from sae_spec.spec_tests.core.cases import FIXTURES, golden_cases, read_json
 from sae_spec.spec_tests.core.clauses import clauses
-from sae_spec.spec_tests.itself.source import ROOT, functions, inside, lines_of, python_files, tree
+from sae_spec.spec_tests.itself.house.source import ROOT, functions, inside, lines_of, python_files, tree
 from sae_spec.spec_tests.mutants import PROJECTS, all_mutants, project
 
 if sys.version_info >= (3, 11):

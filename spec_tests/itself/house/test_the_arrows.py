@@ -5,7 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
-from sae_spec.spec_tests.itself.source import PACKAGES, imports, inside, python_files
+from sae_spec.spec_tests.itself.house.source import PACKAGES, imports, inside, python_files
 
 PROGRAM = "torch_impl/program"
 

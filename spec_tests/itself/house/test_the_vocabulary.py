@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from sae_spec.spec_tests.itself.source import ROOT, imports, inside, python_files, tree
+from sae_spec.spec_tests.itself.house.source import ROOT, imports, inside, python_files, tree
 
 ROOMS = ("sae", "worlds", "absorption")
 TWINS = [(path, ROOT / "torch_impl" / path.relative_to(ROOT / "reference")) for room in ROOMS
