@@ -90,6 +90,8 @@ class SAEConfig(Config):
     bandwidth: float = Field(default=1e-3, gt=0, description=(
         "jumprelu: width of the window that trains thresholds, in units of pre-activations"))
     initial_threshold: float = Field(default=1e-3, gt=0, description="jumprelu: thresholds before the first step")
+    threshold_parameter: Literal["theta", "log_threshold"] = Field(default="theta", description=(
+        "jumprelu: what is trained, the thresholds or their logarithms, which hardly leave their start"))
 
     @model_validator(mode="after")
     def _consistent(self) -> "SAEConfig":
