@@ -33,15 +33,14 @@ def relu_backward(d_acts, pre):
 
 
 def threshold(log_threshold):
-    """The threshold a JumpReLU latent compares with, from the parameter that is trained.
+    """The threshold a JumpReLU latent compares with, where its logarithm is what is trained.
 
         theta[i] = exp(log_threshold[i])
 
     log_threshold  (M,)  any real number
     returns theta (M,), > 0
 
-    [ACT-2] The trained parameter is log_threshold and theta = exp(log_threshold), so a threshold
-            is always positive.
+    [ACT-2] Where the logarithm is trained, theta = exp(log_threshold), so a threshold is always positive.
     """
     return np.exp(log_threshold)                            # (M,)
 
@@ -57,6 +56,30 @@ def threshold_backward(d_theta, log_threshold):
     [ACT-3] The gradient of log_threshold is theta times the gradient of theta.
     """
     return np.exp(log_threshold) * d_theta                  # (M,)
+
+
+def thresholds(params):
+    """The thresholds of a JumpReLU, from whichever parameter is trained.
+
+    params  with "theta" (M,), the thresholds themselves, or "log_threshold" (M,), their logarithms
+    returns theta (M,)
+
+    [ACT-26] A jumprelu's trained parameter is theta itself, at least 0; one that has log_threshold in its place trains the
+             logarithm. Adam moves a parameter by about the learning rate a step whatever its scale, so a logarithm
+             hardly leaves its start [THEORY-9].
+    """
+    return threshold(params["log_threshold"]) if "log_threshold" in params else params["theta"]   # (M,)
+
+
+def thresholds_backward(d_theta, params):
+    """Gradient of `thresholds`, by the name of the parameter that is trained.
+
+    d_theta  (M,)
+    returns {name: gradient (M,)}
+    """
+    if "log_threshold" in params:
+        return {"log_threshold": threshold_backward(d_theta, params["log_threshold"])}
+    return {"theta": d_theta}
 
 
 def jumprelu(pre, theta):

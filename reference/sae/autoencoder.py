@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .activations import jumprelu, jumprelu_backward, relu, relu_backward, threshold, threshold_backward
+from .activations import jumprelu, jumprelu_backward, relu, relu_backward, thresholds, thresholds_backward
 from .constraints import row_norms
 from .gated import gated, gated_backward
 from .inference import batch_topk_inference, budget_thresholds
@@ -52,7 +52,7 @@ def activate(shared, pre, params, config, price=None, inference_threshold=None):
     if name == "relu":
         return relu(pre)
     if name == "jumprelu":
-        return jumprelu(pre, threshold(params["log_threshold"]))
+        return jumprelu(pre, thresholds(params))
     if name == "gated":
         return gated(shared, params["b_enc"], params["r_mag"], params["b_mag"])
     if name in ("budget_topk", "batch_budget_topk"):
@@ -74,9 +74,8 @@ def activate_backward(d_acts, shared, pre, acts, params, config):
         d_shared, d_r_mag, d_b_mag = gated_backward(d_acts, shared, params["b_enc"], params["r_mag"], params["b_mag"])
         return d_shared, nothing, {"r_mag": d_r_mag, "b_mag": d_b_mag}
     if config["activation"] == "jumprelu":
-        log_threshold = params["log_threshold"]
-        d_pre, d_theta = jumprelu_backward(d_acts, pre, threshold(log_threshold), config["bandwidth"])
-        return nothing, d_pre, {"log_threshold": threshold_backward(d_theta, log_threshold)}
+        d_pre, d_theta = jumprelu_backward(d_acts, pre, thresholds(params), config["bandwidth"])
+        return nothing, d_pre, thresholds_backward(d_theta, params)
     if config["activation"] == "relu":
         return nothing, relu_backward(d_acts, pre), {}
     return nothing, selection_backward(d_acts, acts), {}

@@ -45,3 +45,16 @@ def project_gradient(d_W, W):
     unit = normalize_rows(W)                                # (M, D)
     along = (d_W * unit).sum(-1, keepdims=True)             # (M, 1)
     return d_W - along * unit                               # (M, D)
+
+
+def project_thresholds(theta):
+    """The nearest thresholds that a JumpReLU can have.
+
+        theta[i] <- max(theta[i], 0)
+
+    theta   (M,)
+    returns theta (M,)
+
+    [TRAIN-15] A trained theta that a step takes below 0 is 0 after it, before anything reads it; Adam's moments stay.
+    """
+    return np.maximum(theta, 0.0)                           # (M,)

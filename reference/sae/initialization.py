@@ -13,13 +13,15 @@ def initial_parameters(normals, b_dec, config):
 
     normals  (M, D)  independent standard-normal draws
     b_dec    (D,)    the data's centre: its mean or its geometric median
-    config   "tied" (False unless given), "activation", and for jumprelu "initial_threshold"
+    config   "tied" (False unless given), "activation", and for jumprelu "initial_threshold" and
+             "threshold_parameter", "theta" (unless given) or "log_threshold"
     returns params, see `linear.py`
-    raises  ValueError for an initial_threshold that is not positive
+    raises  ValueError for an initial_threshold that is not positive, or a threshold_parameter that is neither
 
     [TRAIN-3] Decoder rows are uniform on the unit sphere (normal draws over their norm); untied, W_enc starts
               as a copy of W_dec.
-    [TRAIN-4] b_enc, r_mag and b_mag start at 0, log_threshold at ln(initial_threshold).
+    [TRAIN-4] b_enc, r_mag and b_mag start at 0, theta at initial_threshold, or in its place log_threshold at
+              ln(initial_threshold).
     """
     M = len(normals)
     W_dec = normalize_rows(normals)                         # (M, D)
@@ -29,7 +31,11 @@ def initial_parameters(normals, b_dec, config):
     if config["activation"] == "jumprelu":
         if not config["initial_threshold"] > 0:
             raise ValueError(f"initial_threshold must be positive, got {config['initial_threshold']}")
-        params["log_threshold"] = np.full(M, np.log(config["initial_threshold"]))
+        theta = np.full(M, float(config["initial_threshold"]))                    # (M,)
+        name = config.get("threshold_parameter", "theta")
+        if name not in ("theta", "log_threshold"):
+            raise ValueError(f"threshold_parameter must be theta or log_threshold, got {name!r}")
+        params[name] = theta if name == "theta" else np.log(theta)
     if config["activation"] == "gated":
         params |= {"r_mag": np.zeros(M), "b_mag": np.zeros(M)}
     return params

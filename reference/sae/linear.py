@@ -11,7 +11,7 @@ Between pre and acts stands an activation, which makes most latents silent (see 
 
     W_dec (M, D)   b_dec (D,)   b_enc (M,)        always
     W_enc (M, D)                                  untied only: a tied SAE has no W_enc of its own
-    log_threshold (M,)                            jumprelu only
+    theta (M,) or log_threshold (M,)              jumprelu only: thresholds, or their logarithms
     r_mag (M,)   b_mag (M,)                       gated only; its gate's bias is b_enc
 
 `config` is a dictionary; this file reads "subtract_b_dec" (True unless given).

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .activations import relu, relu_backward, threshold, threshold_backward
+from .activations import relu, relu_backward, thresholds, thresholds_backward
 from .autoencoder import backward
 from .auxiliary import aux, aux_backward, gate_reconstruction, gate_reconstruction_backward
 from .costs import l0, l0_backward, l1, l1_backward, l1_charges, reconstruction, reconstruction_backward
@@ -61,7 +61,7 @@ def objective(batch, params, config, given):
     if coefficient(config, "l0") and config["activation"] != "jumprelu":
         raise ValueError(f"l0_coefficient needs jumprelu, the activation is {config['activation']}")
     if c := coefficient(config, "l0", warmth):
-        terms["l0"] = c * l0(pre, threshold(params["log_threshold"]), price)
+        terms["l0"] = c * l0(pre, thresholds(params), price)
     if c := coefficient(config, "tanh", warmth):
         terms["tanh"] = c * tanh(charged, W_dec, price, config["tanh_scale"])
     if c := coefficient(config, "tie"):
@@ -120,10 +120,10 @@ def parameter_costs_backward(pre, params, config, given):
     """
     grads = {name: np.zeros_like(array) for name, array in params.items()}
     if config["activation"] == "jumprelu":
-        theta = threshold(params["log_threshold"])          # (M,)
+        theta = thresholds(params)                          # (M,)
         heights = threshold_heights(theta, params, config, given)                 # (M,)
         d_theta = l0_backward(1.0, pre, theta, heights, config["bandwidth"])      # (M,)
-        grads["log_threshold"] = threshold_backward(d_theta, params["log_threshold"])
+        grads |= thresholds_backward(d_theta, params)
     if (c := coefficient(config, "tie")) and "W_enc" in params:
         grads["W_enc"], grads["W_dec"] = tie_backward(c, params["W_enc"], params["W_dec"])
     return grads

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .autoencoder import forward
-from .constraints import normalize_rows, project_gradient, row_norms
+from .constraints import normalize_rows, project_gradient, project_thresholds, row_norms
 from .frequency import running_mean, running_price
 from .inference import running_threshold
 from .objective import Given, objective, objective_backward
@@ -147,7 +147,7 @@ def batch_price(state, config):
 
 
 def move(state, grads, config):
-    """The parameters after one step: project, clip, Adam, renormalise.
+    """The parameters after one step: project, clip, Adam, renormalise, keep thresholds at 0 or above.
 
     state   State
     grads   by parameter name
@@ -160,6 +160,8 @@ def move(state, grads, config):
     moved = {name: adam(param, grads[name], first[name], second[name], state.steps_done, rate)
              for name, param in state.params.items()}
     params, first, second = ({name: triple[i] for name, triple in moved.items()} for i in range(3))
+    if "theta" in params:
+        params["theta"] = project_thresholds(params["theta"])                     # (M,)
     return params | {"W_dec": normalize_rows(params["W_dec"])}, Moments(first, second)
 
 
@@ -182,7 +184,7 @@ def training_step(state, x, config):
     raises  ValueError as `forward` and `objective` do
 
     [TRAIN-13] The order: forward and loss; gradients; projection of the decoder's; clipping; Adam; decoder rows
-               back to norm 1; then the counters, the running frequency and the running threshold, from this batch.
+               back to norm 1, thresholds back to 0; then the counters, the running frequency and the running threshold, from this batch.
     [TRAIN-14] A latent's death is judged with this batch counted: one that fires now is alive now.
     """
     params, price = state.params, batch_price(state, config)

@@ -96,3 +96,21 @@ def gram_schmidt(directions):
             direction = direction - (direction @ row) * row
         rows.append(direction / np.sqrt((direction**2).sum()))
     return np.stack(rows)                                   # (F, D)
+
+
+def adam_reach(step, beta1=0.9, beta2=0.999):
+    """The farthest that one step of Adam can move a parameter, in units of its learning rate, whatever the gradients.
+
+        sqrt(sum_i beta2^i · sum_i rho^i) / sum_i beta1^i        over i = 0 .. step, with rho = beta1^2 / beta2
+
+    step    counts from 0
+    returns a number: 1 for the first step, and never above 7.3 with these betas
+
+    [THEORY-9] No step of Adam moves a parameter by more than adam_reach times its rate, and gradients that grow as
+               (beta2 / beta1)^t reach it: m = sum w_i · g_i and v = sum u_i · g_i^2, so by Cauchy-Schwarz
+               m^2 <= v · sum w_i^2 / u_i. Constant gradients move it by the rate. So a threshold whose logarithm is
+               trained changes by a factor of at most exp(7.3 · sum of rates), of exp(sum of rates) where its
+               gradients are steady: by e in 1,000 steps at 1e-3, whatever the coefficient.
+    """
+    ages = np.arange(step + 1)                              # (step + 1,)
+    return np.sqrt((beta2**ages).sum() * ((beta1**2 / beta2) ** ages).sum()) / (beta1**ages).sum()

@@ -9,7 +9,7 @@ import torch
 
 from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.torch_impl import SAEConfig, TrainingConfig
-from sae_spec.torch_impl.sae.activations import jumprelu, step, threshold
+from sae_spec.torch_impl.sae.activations import jumprelu, step, thresholds
 from sae_spec.torch_impl.sae.constraints import normalize_rows, project_gradient, row_norms
 from sae_spec.torch_impl.sae.costs import tie
 from sae_spec.torch_impl.sae.frequency import price
@@ -72,6 +72,8 @@ def run(params, data, config, coefficients, generator, tick=lambda: None, pricin
             optimizer.param_groups[0]["lr"] = learning_rate(at, config)
             optimizer.step()
             params["W_dec"].copy_(normalize_rows(params["W_dec"]))
+            if "theta" in params:
+                params["theta"].clamp_(min=0)
             seen = follow(seen, acts, config)
             if config["priced"]:                            # the next batch pays by what was seen before it
                 mean = config["frequency_decay"] * mean + (1 - config["frequency_decay"]) * (acts != 0).float().mean(1)
@@ -90,7 +92,7 @@ def loss(x, params, config, coefficients, cost, warmth):
     W_dec, b_dec = params["W_dec"], params["b_dec"].unsqueeze(1)
     W_enc, B = params.get("W_enc", W_dec), x.shape[1]
     pre = torch.baddbmm(params["b_enc"].unsqueeze(1), x - b_dec, W_enc.transpose(1, 2))   # (S, B, M)
-    theta = threshold(params["log_threshold"]).unsqueeze(1) if "log_threshold" in params else None
+    theta = thresholds(params).unsqueeze(1) if config["activation"] == "jumprelu" else None
     acts = activate(pre, theta, config)
     total = (x - torch.baddbmm(b_dec, acts, W_dec)).square().sum((1, 2)) / B              # (S,)
     if "l1_coefficient" in coefficients:

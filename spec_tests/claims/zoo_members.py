@@ -34,7 +34,7 @@ def settings(how, kind, world, rng):
         "l1": ({"activation": "relu"}, {"l1_coefficient": spread(0.003, 0.04)}),
         "topk": ({"activation": "topk", "k": max(1, int(np.ceil(active)) if kind != "crowd" else near_truth)}, {}),
         "batch_topk": ({"activation": "batch_topk", "k": near_truth}, {}),
-        "jumprelu": ({"activation": "jumprelu", "bandwidth": 1.0, "initial_threshold": 0.1},
+        "jumprelu": ({"activation": "jumprelu", "bandwidth": 1.0, "initial_threshold": 0.1, "threshold_parameter": "log_threshold"},
                      {"l0_coefficient": spread(0.03, 0.12)}),
         "tied": ({"activation": "relu", "tied": True}, {"l1_coefficient": spread(0.003, 0.04)}),
     }[how]

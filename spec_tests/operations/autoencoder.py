@@ -3,7 +3,7 @@
 import numpy as np
 
 from sae_spec.spec_tests.operations.autograd import gradients, leaves
-from sae_spec.spec_tests.operations.mistakes import altered, no_count_of_latents, not_finite, values
+from sae_spec.spec_tests.operations.mistakes import altered, no_count_of_latents, not_finite, number, values
 from sae_spec.spec_tests.operations.record import Area
 
 SAE = Area("SAE", "Autoencoders")
@@ -16,12 +16,14 @@ CONFIG = {
     "[prefixes]": "Matryoshka: whole numbers that increase up to M ([M])",
 }
 PARAMS = {"W_dec": "(M, D)", "b_enc": "(M,)", "b_dec": "(D,)", "[W_enc]": "(M, D)  untied only",
-          "[log_threshold]": "(M,)  jumprelu", "[r_mag]": "(M,)  gated", "[b_mag]": "(M,)  gated"}
+          "[theta]": "(M,)  jumprelu: thresholds, at least 0", "[log_threshold]": "(M,)  jumprelu, in theta's place: their logarithms",
+          "[r_mag]": "(M,)  gated", "[b_mag]": "(M,)  gated"}
 PRICE = {"[price]": "(M,)  the budget rules: at least 1"}
 GRADS = {"d_" + name if name[0] != "[" else f"[d_{name[1:]}": text for name, text in PARAMS.items()}
 # What every operation that is given parameters refuses: wrong shapes, and numbers that are not finite.
 WRONG_PARAMS = {name: [not_finite(), altered("of the wrong shape", lambda array: array[..., np.newaxis])]
-                for name in ("W_dec", "b_enc", "b_dec", "W_enc", "log_threshold", "r_mag", "b_mag")}
+                for name in ("W_dec", "b_enc", "b_dec", "W_enc", "theta", "log_threshold", "r_mag", "b_mag")}
+WRONG_PARAMS["theta"].append(number("negative", -0.5))
 WRONG_X = {"x": [not_finite(), altered("of the wrong shape", lambda x: np.concatenate([x, x], -1))]}
 WRONG_PREFIXES = {"prefixes": values("not whole numbers that increase from at least 1 to M",
                                      [], [0], [1, 1], [1.5], [10**6])}

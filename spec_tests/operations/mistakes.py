@@ -72,7 +72,7 @@ def no_count_of_latents():
 def without_thresholds():
     """The argument, the factor of l0, is above 0 though the activation has no thresholds that l0 could train."""
     def calls(argument, signature, config, inputs):
-        params = {name: array for name, array in inputs.items() if name != "log_threshold"}
+        params = {name: array for name, array in inputs.items() if name not in ("theta", "log_threshold")}
         return [(config | {"activation": "relu"}, params)] if config.get(argument) else []
 
     return Wrong("above 0 where the activation is not jumprelu", calls)

@@ -56,6 +56,12 @@ def hedging_angle(on, config):
     return {"angle": on.theory.hedging_angle(config["p10"], config["p11"], config.get("biases", False))}
 
 
+@THEORY.operation("how many times its learning rate a step of Adam can move a parameter", {"step": "the number of the step, from 0"},
+                  outputs={"reach": "()"})
+def adam_reach(on, config):
+    return {"reach": on.theory.adam_reach(config["step"])}
+
+
 @THEORY.operation("the dictionary that a tied SAE learns of independent, overlapping features",
                   inputs={"directions": "(F, D)  unit vectors, the most frequent first"}, outputs={"rows": "(F, D)"})
 def gram_schmidt(on, config, directions):

@@ -53,7 +53,8 @@ def train_by_trainer(on, config, batches, **params):
     of_sae, of_training = ({key: value for key, value in config.items() if key in settings.model_fields}
                            for settings in (public.SAEConfig, public.TrainingConfig))
     M, D = params["W_dec"].shape
-    sae = public.SparseAutoencoder(public.SAEConfig(D=D, M=M, **of_sae | {"tied": "W_enc" not in params}),
+    trained = {"threshold_parameter": "log_threshold" if "log_threshold" in params else "theta"}
+    sae = public.SparseAutoencoder(public.SAEConfig(D=D, M=M, **of_sae | {"tied": "W_enc" not in params, **trained}),
                                    dtype=params["W_dec"].dtype, device=params["W_dec"].device)
     with torch.no_grad():
         for name, param in sae.named_parameters():
@@ -107,9 +108,11 @@ def count_tokens(on, config, tokens_since_fired, acts):
 
 @TRAIN.operation("the parameters before the first step",
                  {"activation": CONFIG["activation"], "tied": TIED["[tied]"],
-                  "[initial_threshold]": "jumprelu: theta at the start, above 0"},
+                  "[initial_threshold]": "jumprelu: theta at the start, above 0",
+                  "[threshold_parameter]": "jumprelu: theta | log_threshold, what is trained (theta)"},
                  {"normals": "(M, D)  draws from the standard normal distribution", "b_dec": "(D,)  the data's centre"},
-                 PARAMS, {"initial_threshold": values("0 or negative", 0, -0.5)})
+                 PARAMS, {"initial_threshold": values("0 or negative", 0, -0.5),
+                          "threshold_parameter": values("neither theta nor log_threshold", "logarithm")})
 def initial_parameters(on, config, normals, b_dec):
     return on.initialization.initial_parameters(normals, b_dec, config)
 

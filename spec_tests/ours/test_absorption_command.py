@@ -139,6 +139,9 @@ def test_saelens_architectures(tmp_path):
     assert theirs(tmp_path, plain | {"architecture": "topk", "k": 2}).encode(x).tolist() == [[0, 0, 3, 4]]
     jump = theirs(tmp_path, plain | {"architecture": "jumprelu"}, threshold=torch.tensor([0.0, 2.5, 2.5, 9]))
     assert jump.encode(x).tolist() == [[1.5, 0, 3, 0]]
+    assert jump.theta.tolist() == [0, 2.5, 2.5, 9]
+    below = theirs(tmp_path, plain | {"architecture": "jumprelu"}, threshold=torch.tensor([-0.5, 2.5, 2.5, 9]))
+    assert below.theta.tolist() == [0, 2.5, 2.5, 9] and below.encode(-x).tolist() == [[0, 0, 0, 0]]
     scalar = torch.tensor(5.5, dtype=torch.float64)
     by_norm = plain | {"architecture": "batchtopk", "k": 2, "rescale_acts_by_decoder_norm": True}
     weighed = theirs(tmp_path, by_norm, topk_threshold=scalar)

@@ -19,7 +19,7 @@ ACTIVATIONS = ("relu", "jumprelu", "gated", *CHOOSING)
 ARCHITECTURES = [(activation, tied, prefixes)
                  for activation in ACTIVATIONS for tied in (False, True) for prefixes in (None, (3, M))]
 ESTIMATES = {"tokens_since_fired", "frequency_mean", "frequency_batches", "price", "threshold", "threshold_seen"}
-EXTRA = {"jumprelu": {"log_threshold"}, "gated": {"r_mag", "b_mag"}}
+EXTRA = {"jumprelu": {"theta"}, "gated": {"r_mag", "b_mag"}}
 
 
 @pytest.fixture(autouse=True)
@@ -111,9 +111,11 @@ def test_autocast_multiplies_in_bfloat16_and_stays_near(sae):
     assert all(grad.dtype == torch.float32 for grad in grads.values())
 
 
-def test_half_precision_keeps_the_estimates_in_float32(sae):
+def test_half_precision_keeps_estimates_and_thresholds_in_float32(sae):
     half = copy.deepcopy(sae).to(torch.bfloat16)
-    assert all(param.dtype == torch.bfloat16 for param in half.parameters())
+    for name, param in half.named_parameters():
+        assert param.dtype == (torch.float32 if name == "theta" else torch.bfloat16)
+    assert sae.config.activation != "jumprelu" or torch.equal(half.theta, sae.theta)
     for name, estimate in half.named_buffers():
         assert estimate.dtype in (torch.float32, torch.int64) and torch.equal(estimate, getattr(sae, name))
     out = half(samples())

@@ -191,6 +191,14 @@ def test_an_sae_comes_back_in_the_precision_in_which_it_was_saved(dtype, tmp_pat
     assert again.W_dec.dtype == dtype and again.price.dtype == sae.price.dtype and torch.equal(again.W_dec, sae.W_dec)
 
 
+def test_a_jumprelu_saved_before_thresholds_were_trained_themselves_comes_back(tmp_path):
+    sae = SparseAutoencoder(SAEConfig(D=4, M=8, activation="jumprelu", threshold_parameter="log_threshold"))
+    config = json.dumps({key: value for key, value in sae.config.model_dump().items() if key != "threshold_parameter"})
+    save_file(sae.state_dict(), tmp_path / "old.safetensors", ABOUT | {"config": config})
+    again = load(tmp_path / "old.safetensors")
+    assert again.config == sae.config and torch.equal(again.log_threshold, sae.log_threshold)
+
+
 def test_loading_a_run_says_which_function_reads_it(run_folder):
     assert complaint(run_folder, CheckpointError, load, run_folder) == f"{run_folder}: is a folder; load_sae reads a run"
     line = complaint(run_folder, CheckpointError, load, run_folder / "sae.safetensors")

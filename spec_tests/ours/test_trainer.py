@@ -13,6 +13,7 @@ from sae_spec.spec_tests.core.compare import compare
 from sae_spec.spec_tests.operations.training import counters
 from sae_spec.torch_impl import Activations, SAEConfig, SparseAutoencoder, Trainer, TrainingConfig, TrainingDiverged
 from sae_spec.torch_impl import config_mapping, load_sae
+from sae_spec.torch_impl.sae.activations import thresholds
 
 D, M, B, STEPS = 6, 16, 24, 8
 CHOOSING = ("topk", "abs_topk", "batch_topk", "budget_topk", "batch_budget_topk")
@@ -279,3 +280,27 @@ def test_a_sample_alone_gets_about_as_many_latents_as_in_a_batch_wherever_traini
         trainer.step(samples(step, 128))
     on = (trainer.sae.eval().encode(samples(10**6, 4000)) != 0).sum(-1).double().mean()
     assert abs(on / k - 1) <= 0.1
+
+
+def test_a_threshold_that_is_trained_itself_gets_where_its_logarithm_cannot():
+    """S1: whatever the coefficient, a logarithm under Adam moves by about the rate a step."""
+    found = {}
+    for trained in ("theta", "log_threshold"):
+        sae = SparseAutoencoder(SAEConfig(D=D, M=M, activation="jumprelu", bandwidth=2.0, initial_threshold=0.01,
+                                          threshold_parameter=trained))
+        training = training_config(steps=40, learning_rate=0.02, warmup_steps=0, decay_steps=0, sparsity_warmup_steps=0,
+                                   l0_coefficient=100.0)
+        trainer = Trainer(sae, training)
+        for x in batches(count=40):
+            trainer.step(x)
+        found[trained] = thresholds(sae.parameters_by_name()).detach()
+    assert found["theta"].median() > 0.5 and found["theta"].min() >= 0
+    assert found["log_threshold"].max() < 0.01 * np.exp(1.3 * 40 * 0.02)
+
+
+def test_a_negative_threshold_is_refused_from_the_start():
+    sae = SparseAutoencoder(sae_config("jumprelu"))
+    with torch.no_grad():
+        sae.theta[1] = -0.5
+    with pytest.raises(ValueError, match="^theta must not be negative"):
+        Trainer(sae, training_config())

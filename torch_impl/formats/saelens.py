@@ -21,7 +21,6 @@ WEIGHTS, CONFIG = "sae_weights.safetensors", "cfg.json"
 ACTIVATIONS: dict[str, Activation] = {"standard": "relu", "topk": "topk", "jumprelu": "jumprelu", "batchtopk": "jumprelu",
                "matryoshka_batchtopk": "jumprelu"}
 PLAIN = {"normalize_activations": (None, "none"), "reshape_activations": (None, "none")}
-NO_THRESHOLD = 1e-30    # theta is kept as its logarithm, and theirs may be 0
 
 
 def load_saelens(folder: str | PathLike[str], device: torch.device | str | None = None) -> SparseAutoencoder:
@@ -87,7 +86,7 @@ def our_parameters(tensors: Mapping[str, Tensor], architecture: str, path: Path)
     params = {field: tensors[field].float() for field in ("W_dec", "b_enc", "b_dec")}
     params["W_enc"] = tensors["W_enc"].float().T.contiguous()
     if ACTIVATIONS[architecture] == "jumprelu":
-        params["log_threshold"] = tensors[threshold].float().expand(M).clamp_min(NO_THRESHOLD).log()
+        params["theta"] = tensors[threshold].float().expand(M).clamp_min(0)       # theirs reads relu(pre) > theta
     return params
 
 

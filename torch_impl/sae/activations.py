@@ -3,6 +3,8 @@
 # torch declares backward(ctx, *grad_outputs); here it names the gradient that it takes.
 # pyright: reportIncompatibleMethodOverride=false
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,21 @@ def relu(pre: Tensor) -> Tensor:
 def threshold(log_threshold: Tensor) -> Tensor:
     """theta = exp(log_threshold), both (M,); theta at least float32.  Clauses: ACT-2, ACT-3."""
     return widen(log_threshold).exp()
+
+
+def thresholds(params: Mapping[str, Tensor], check_inputs: bool = True) -> Tensor:
+    """theta (M,) of a jumprelu, at least float32: params["theta"], or the exponential of params["log_threshold"].
+
+    check_inputs  False skips the check of theta's values, which waits for the device
+    raises  ValueError for a negative theta
+
+    Clauses: ACT-26.
+    """
+    if "log_threshold" in params:
+        return threshold(params["log_threshold"])
+    if check_inputs:
+        refuse(params["theta"] < 0, "theta must not be negative")
+    return widen(params["theta"])
 
 
 def jumprelu(pre: Tensor, theta: Tensor, bandwidth: float | None = None, check_inputs: bool = True) -> Tensor:

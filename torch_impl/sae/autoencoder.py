@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ..sparse.entries import Matrix
-from .activations import jumprelu, relu, threshold
+from .activations import jumprelu, relu, thresholds
 from .constraints import row_norms
 from .gated import gated
 from .inference import batch_topk_inference, budget_thresholds
@@ -70,7 +70,7 @@ def activate(shared: Tensor, pre: Tensor, params: Mapping[str, Tensor], config: 
     if name in _BY_SIZE:
         return _BY_SIZE[name](pre, k)
     if name == "jumprelu":
-        return jumprelu(pre, threshold(params["log_threshold"]), config.get("bandwidth"), check_inputs=False)
+        return jumprelu(pre, thresholds(params, check_inputs), config.get("bandwidth"), check_inputs=False)
     if name == "gated":
         return gated(shared, params["b_enc"], params["r_mag"], params["b_mag"])
     if name == "relu":

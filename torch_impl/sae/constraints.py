@@ -38,3 +38,8 @@ def rewrite(W: Tensor, function: Callable[..., Tensor], *others: Tensor) -> None
     """
     for rows in blocks(W.shape[0], W.shape[1], W.device):
         W[rows] = function(W[rows], *(other[rows] for other in others))
+
+
+def project_thresholds(theta: Tensor) -> Tensor:
+    """max(theta, 0); both (M,).  Clauses: TRAIN-15."""
+    return theta.clamp(min=0)

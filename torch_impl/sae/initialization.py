@@ -16,9 +16,9 @@ def initial_parameters(normals: Tensor, b_dec: Tensor, config: Mapping[str, Any]
 
     normals  (M, D)  standard-normal draws, which become the decoder's directions
     b_dec    (D,)  the data's centre
-    config   "tied", "activation", and for jumprelu "initial_threshold" > 0
-    returns params {name: tensor} typed like normals; log_threshold at least float32
-    raises  ValueError for an initial_threshold that is not positive
+    config   "tied", "activation", and for jumprelu "initial_threshold" > 0 and "threshold_parameter" ("theta")
+    returns params {name: tensor} typed like normals; thresholds at least float32
+    raises  ValueError for an initial_threshold that is not positive, or a threshold_parameter that is unknown
 
     Clauses: TRAIN-3, TRAIN-4.
     """
@@ -31,7 +31,11 @@ def initial_parameters(normals: Tensor, b_dec: Tensor, config: Mapping[str, Any]
         theta = config["initial_threshold"]
         if not theta > 0:
             raise ValueError(f"initial_threshold must be positive, got {theta}")
-        params["log_threshold"] = torch.full_like(widen(zeros), math.log(theta))
+        name = config.get("threshold_parameter", "theta")
+        start = {"theta": lambda: theta, "log_threshold": lambda: math.log(theta)}
+        if name not in start:
+            raise ValueError(f"threshold_parameter must be theta or log_threshold, got {name!r}")
+        params[name] = torch.full_like(widen(zeros), start[name]())
     if config["activation"] == "gated":
         params |= {"r_mag": zeros.clone(), "b_mag": zeros.clone()}
     return params

@@ -1,7 +1,7 @@
 """SAE, the linear part: how a latent reads a sample and how it writes one.
 
 params  {name: tensor}: W_dec (M, D), b_dec (D,), b_enc (M,); untied: W_enc (M, D);
-        jumprelu: log_threshold (M,); gated: r_mag, b_mag (M,)
+        jumprelu: theta or log_threshold (M,); gated: r_mag, b_mag (M,)
 config  any mapping; this file reads "subtract_b_dec" (True)
 B stands for any number of leading dimensions.
 """

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..sparse.entries import Entries, apply
-from .activations import jumprelu, relu, threshold
+from .activations import jumprelu, relu, thresholds
 from .autoencoder import Batch
 from .auxiliary import aux, gate_reconstruction, sparse_aux
 from .costs import l0, l1, l1_charges, reconstruction, tanh, tanh_charges, tie
@@ -53,7 +53,7 @@ def objective(batch: Batch, params: Mapping[str, Tensor], config: Mapping[str, A
     (x, _, pre, acts, recons), (price, dead, warmth) = batch, given
     W_dec, activation = params["W_dec"], config["activation"]
     charged = apply(relu, pre) if activation == "gated" else acts                # (B, M)
-    theta = threshold(params["log_threshold"]) if activation == "jumprelu" else None      # (M,)
+    theta = thresholds(params, check_inputs=False) if activation == "jumprelu" else None      # (M,)
     if theta is not None:                                   # what falls on acts leaves theta to its heights
         charged = apply(lambda p, at: jumprelu(p, at, check_inputs=False), pre, theta.detach())
     terms = {"reconstruction": reconstruction(x, recons)}
@@ -62,7 +62,7 @@ def objective(batch: Batch, params: Mapping[str, Tensor], config: Mapping[str, A
     if coefficient(config, "l0") and activation != "jumprelu":
         raise ValueError(f"l0_coefficient needs jumprelu, the activation is {activation}")
     if theta is not None and (c := coefficient(config, "l0", warmth)):
-        terms["l0"] = c * l0(pre, theta.detach(), price, check_inputs=False)      # an exponential needs no check
+        terms["l0"] = c * l0(pre, theta.detach(), price, check_inputs=False)      # encode has checked it
     if c := coefficient(config, "tanh", warmth):
         terms["tanh"] = c * tanh(charged, W_dec, price, config["tanh_scale"])
     if c := coefficient(config, "tie"):

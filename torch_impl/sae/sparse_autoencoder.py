@@ -23,7 +23,7 @@ from ..kernels.sparse_products import counted_offsets
 from ..sparse.autograd import Buffers, read
 from ..sparse.entries import Entries, Places, apply
 from . import BATCH_RULES, BUDGET_RULES, CHOOSING_RULES
-from .activations import jumprelu, relu, threshold
+from .activations import jumprelu, relu, thresholds
 from .autoencoder import ACTIVATIONS
 from .constraints import row_norms
 from .gated import gated
@@ -76,7 +76,7 @@ def encode(x: Tensor, params: Mapping[str, Tensor], config: Mapping[str, Any], p
         shared, (b_enc, r_mag, b_mag) = pre, widen(params["b_enc"], params["r_mag"], params["b_mag"])
         return None, apply(torch.add, shared, b_enc), apply(gated, shared, b_enc, r_mag, b_mag)
     if name == "jumprelu":
-        theta, bandwidth = threshold(params["log_threshold"]), config.get("bandwidth")
+        theta, bandwidth = thresholds(params, check_inputs=False), config.get("bandwidth")
         return None, pre, apply(lambda p, at: jumprelu(p, at, bandwidth, check_inputs=False), pre, theta)
     if name == "relu":
         return None, pre, apply(relu, pre)
@@ -145,7 +145,7 @@ def _row_rule(params: Mapping[str, Tensor], config: Mapping[str, Any], density: 
     if name == "budget_topk" and density is not None:
         return lambda pre: _flat(*_bought(pre, whole(k, M), density))
     if name == "jumprelu":
-        theta, reach = threshold(params["log_threshold"]), config.get("bandwidth", 0) / 2
+        theta, reach = thresholds(params, check_inputs), config.get("bandwidth", 0) / 2
         return lambda pre: _where(pre, above(pre, theta) | ((pre - theta).abs() < reach))  # the window learns
     if name == "gated":
         b_enc = widen(params["b_enc"])

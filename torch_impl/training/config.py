@@ -87,9 +87,11 @@ class SAEConfig(Config):
     subtract_b_dec: bool = Field(default=True, description="subtract b_dec from the input before encoding")
     prefixes: tuple[int, ...] | None = Field(default=None, strict=False, description=(
         "Matryoshka: sizes that increase up to M (default: only M)"))
-    bandwidth: float = Field(default=1e-3, gt=0, description=(
+    bandwidth: float = Field(default=0.05, gt=0, description=(
         "jumprelu: width of the window that trains thresholds, in units of pre-activations"))
-    initial_threshold: float = Field(default=1e-3, gt=0, description="jumprelu: thresholds before the first step")
+    initial_threshold: float = Field(default=0.01, gt=0, description="jumprelu: thresholds before the first step")
+    threshold_parameter: Literal["theta", "log_threshold"] = Field(default="theta", description=(
+        "jumprelu: what is trained, the thresholds or their logarithms, which hardly leave their start"))
 
     @model_validator(mode="after")
     def _consistent(self) -> "SAEConfig":

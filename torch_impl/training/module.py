@@ -14,6 +14,7 @@ from ..sparse.entries import Entries
 from .config import SAEConfig
 
 HALF = (torch.float16, torch.bfloat16)
+THRESHOLDS = ("theta", "log_threshold")                     # parameters of a jumprelu, whichever it has
 
 
 class Output(NamedTuple):
@@ -35,7 +36,7 @@ class SparseAutoencoder(nn.Module):
     Parameters (the keys of `state_dict` are the spec's names)
         W_dec (M, D)   b_dec (D,)   b_enc (M,)      always
         W_enc (M, D)                                untied only
-        log_threshold (M,)                          jumprelu only
+        theta (M,) or log_threshold (M,)            jumprelu only, see SAEConfig.threshold_parameter
         r_mag (M,)   b_mag (M,)                     gated only
 
     Running estimates (buffers, which a Trainer keeps up to date)
@@ -44,8 +45,8 @@ class SparseAutoencoder(nn.Module):
         price (M,)                                  what one firing costs the next batch; 1 unless priced
         threshold   threshold_seen                  batch rules: what stands in for the batch at inference
 
-    `.to(torch.bfloat16)` and `.half()` cast the parameters only: in half precision the estimates would stop
-    moving.
+    `.to(torch.bfloat16)` and `.half()` cast the parameters only, and of those no thresholds: in half precision the
+    estimates would stop moving, and a threshold be another one.
 
     In train mode the batch rules (batch_topk, batch_budget_topk) choose over the batch; in eval mode each
     sample is encoded on its own, by the running threshold.
@@ -161,11 +162,11 @@ class SparseAutoencoder(nn.Module):
         return self.threshold
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        """Every cast and move of a module passes through here; estimates move, but are not cast to half."""
-        estimates = {id(buffer) for buffer in self.buffers()}
+        """Every cast and move of a module passes through here; what is kept wide moves, but is not cast to half."""
+        wide = {id(tensor) for tensor in (*self.buffers(), *(self.parameters_by_name().get(name) for name in THRESHOLDS))}
 
         def careful(tensor: Tensor) -> Tensor:
             result = fn(tensor)
-            return tensor.to(result.device) if id(tensor) in estimates and result.dtype in HALF else result
+            return tensor.to(result.device) if id(tensor) in wide and result.dtype in HALF else result
 
         return super()._apply(careful, recurse)

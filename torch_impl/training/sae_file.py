@@ -63,11 +63,14 @@ def load(path: str | PathLike[str], device: torch.device | str | None = None) ->
 
 
 def filled(config: SAEConfig, tensors: Mapping[str, Tensor], path: Path) -> SparseAutoencoder:
-    """An SAE with these tensors, in their precision.
+    """An SAE with these tensors, in their precision. A jumprelu saved before thresholds were trained themselves has
+    log_threshold among them, and no word of it in its configuration.
 
     path    what to call them in the message
     raises  CheckpointError
     """
+    if config.activation == "jumprelu" and "log_threshold" in tensors:
+        config = config.model_copy(update={"threshold_parameter": "log_threshold"})
     sae = SparseAutoencoder(config)
     check_tensors(tensors, sae.state_dict(), path)
     sae.to(tensors["W_dec"].dtype).load_state_dict(tensors)

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ..sae import BATCH_RULES, autoencoder, sparse_autoencoder
 from ..sae.autoencoder import Batch
-from ..sae.constraints import normalize_rows, project_gradient, rewrite, row_norms
+from ..sae.activations import thresholds
+from ..sae.constraints import normalize_rows, project_gradient, project_thresholds, rewrite, row_norms
 from ..sae.frequency import running_frequency, running_mean, running_price
 from ..sae.inference import running_threshold
 from ..sae.linear import check_finite, decode
@@ -93,6 +94,8 @@ class Trainer:
                 raise ValueError(f"{name} is {param.dtype}, expected float32 or float64 "
                                  "(precision='bfloat16' is about the encoder's product, not the parameters)")
         check_finite(sae.state_dict())                      # a NaN below a threshold would never reach the loss
+        if sae.config.activation == "jumprelu":
+            thresholds(sae.parameters_by_name())            # refuses negative ones, which no step looks for
         self.sae, self.training, self.steps_done, self.run_folder = sae, training, steps_done, None
         self.config = config_mapping(sae.config, training)  # what the functions read
         self.gradient_buffers = {}                          # of the large weights, from the first sparse step on
@@ -250,13 +253,15 @@ class Trainer:
 
     @torch.no_grad()
     def _update(self, grads: Mapping[str, Tensor]) -> None:
-        """Adam, then decoder rows back to norm 1."""
+        """Adam, then decoder rows back to norm 1 and thresholds back to 0."""
         for name, param in self.sae.named_parameters():
             param.grad = grads[name]
         self.optimizer.param_groups[0]["lr"] = learning_rate(self.steps_done, self.config)
         self.optimizer.step()
         self.optimizer.zero_grad()
         rewrite(self.sae.W_dec, normalize_rows)
+        if "theta" in (params := self.sae.parameters_by_name()):
+            params["theta"].copy_(project_thresholds(params["theta"]))
 
     @torch.no_grad()
     def _count(self, result: StepResult, chosen: Tensor | None) -> None:

@@ -58,3 +58,12 @@ def gram_schmidt(directions: Tensor) -> Tensor:
     """
     axes, upper = torch.linalg.qr(widen(directions).T)      # (D, F), (F, F)
     return (axes * upper.diagonal().sign()).T
+
+
+def adam_reach(step: int, beta1: float = 0.9, beta2: float = 0.999) -> float:
+    """How many times its learning rate one step of Adam, counted from 0, can move a parameter.  Clauses: THEORY-9."""
+    ages = range(step + 1)                                  # of the gradients, in steps
+    if step > 1000:                                         # older ones add nothing that a float holds
+        ages = range(1001)
+    squares = math.fsum((beta1**2 / beta2) ** age for age in ages) * (1 - beta1) ** 2 / (1 - beta2)
+    return math.sqrt(squares * -math.expm1((step + 1) * math.log(beta2))) / (1 - beta1 ** (step + 1))

@@ -131,6 +131,30 @@ def test_encoding_compares_pre_alone_with_the_threshold(adapter, sae):
     equal(adapter, acts_of(adapter, "jumprelu", got["pre"], theta=theta), got["acts"], "acts")
 
 
+@clause("ACT-26", "ACT-7")
+@given(sae=saes(activations=("jumprelu",)), data=st.data())
+def test_a_theta_that_is_trained_itself_is_what_pre_is_compared_with(adapter, sae, data):
+    inputs = {name: value for name, value in sae.inputs.items() if name != "log_threshold"}
+    inputs["theta"] = data.draw(dyadic((sae.M,), 0.0, 2.0, 0.5))
+    got = adapter("encode", sae.config, **inputs)
+    equal(adapter, acts_of(adapter, "jumprelu", got["pre"], theta=inputs["theta"]), got["acts"], "acts")
+
+
+# The two forms' thresholds are rounded differently in half precision.
+@clause("ACT-26", "ACT-3", dtypes=("float64", "float32"))
+@given(sae=saes(activations=("jumprelu",)), data=st.data())
+def test_theta_and_its_logarithm_are_one_sae_whose_gradients_differ_by_theta(adapter, sae, data):
+    logs = data.draw(dyadic((sae.M,), -1.0, 1.0, 0.5)) + 0.125                   # no pre-activation equals theta, nor a window's edge
+    inputs = {name: value for name, value in sae.inputs.items() if name != "log_threshold"}
+    given = {"price": np.ones(sae.M), "dead": np.zeros(sae.M)}
+    theta = adapter("threshold", log_threshold=logs)["theta"]
+    config = sae.config | {"l0_coefficient": 0.5, "l1_coefficient": 0.25}
+    itself, logarithm = (adapter("objective", config, **inputs | own | given) for own in ({"theta": theta}, {"log_threshold": logs}))
+    want = {"log_threshold" if name == "theta" else name: value for name, value in itself.items()}
+    want["d_log_threshold"] = want.pop("d_theta") * theta
+    assert_same(want, logarithm, adapter.dtype)
+
+
 @clause("ACT-10", "ACT-7")
 @given(case=crossings())
 def test_jumprelu_is_pre_times_the_step(adapter, case):

@@ -11,11 +11,12 @@ from sae_spec.spec_tests.conformance.training.calls import stretched
 
 
 @st.composite
-def starts(draw):
+def starts(draw, activations=ACTIVATIONS):
     """(config, inputs) of initial_parameters."""
-    config = {"activation": draw(st.sampled_from(ACTIVATIONS)), "tied": draw(st.booleans())}
+    config = {"activation": draw(st.sampled_from(activations)), "tied": draw(st.booleans())}
     if config["activation"] == "jumprelu":
         config["initial_threshold"] = draw(st.sampled_from([0.25, 0.5, 1.0, 2.0, 8.0]))
+        config |= draw(st.sampled_from([{}, {"threshold_parameter": "theta"}, {"threshold_parameter": "log_threshold"}]))
     return config, {"normals": draw(dyadic((3, 2))), "b_dec": draw(dyadic((2,)))}
 
 
@@ -35,18 +36,27 @@ def test_initial_directions_are_the_draws_normalized_for_both_matrices(adapter, 
 
 @clause("TRAIN-4", "TRAIN-3")
 @given(start=starts())
-def test_initial_biases_are_zero_and_thresholds_what_was_asked_for(adapter, start):
+def test_initial_biases_are_zero_and_each_activation_has_its_own_parameters(adapter, start):
     config, inputs = start
     params = adapter("initial_parameters", config, **inputs)
     zeros = ("b_enc", "r_mag", "b_mag") if config["activation"] == "gated" else ("b_enc",)
     assert_same({name: np.zeros(3) for name in zeros} | {"b_dec": inputs["b_dec"]}, params, exact=True)
     assert ("r_mag" in params) == ("b_mag" in params) == (config["activation"] == "gated")
-    assert ("log_threshold" in params) == (config["activation"] == "jumprelu")
-    if config["activation"] == "jumprelu":
-        theta = adapter("threshold", log_threshold=params["log_threshold"])
-        assert_same({"theta": np.full(3, config["initial_threshold"])}, theta, adapter.dtype)
-        for bad in (0.0, -0.5):
-            assert "initial_threshold" in adapter.error("initial_parameters", config | {"initial_threshold": bad}, **inputs)
+    trained = {config.get("threshold_parameter", "theta")} if config["activation"] == "jumprelu" else set()
+    assert params.keys() & {"theta", "log_threshold"} == trained
+
+
+@clause("TRAIN-4")
+@given(start=starts(activations=("jumprelu",)))
+def test_initial_thresholds_are_what_was_asked_for_whichever_parameter_is_trained(adapter, start):
+    config, inputs = start
+    params = adapter("initial_parameters", config, **inputs)
+    if config.get("threshold_parameter") == "log_threshold":
+        params = adapter("threshold", log_threshold=params["log_threshold"])
+    assert_same({"theta": np.full(3, config["initial_threshold"])}, params, adapter.dtype)
+    assert "threshold_parameter" in adapter.error("initial_parameters", config | {"threshold_parameter": "log"}, **inputs)
+    for bad in (0.0, -0.5):
+        assert "initial_threshold" in adapter.error("initial_parameters", config | {"initial_threshold": bad}, **inputs)
 
 
 def centre_of(adapter, data):

@@ -30,7 +30,7 @@ def trainings(draw, steps=1, activations=ACTIVATIONS, decoder_rows=ROWS):
         config["k"] = draw(st.integers(1, 2))
     if config["activation"] == "jumprelu":
         config["bandwidth"] = 2.0
-        params["log_threshold"] = half(3)
+        params |= draw(st.sampled_from([{"log_threshold": half(3)}, {"theta": np.abs(half(3))}]))
     if config["activation"] == "gated":
         params |= {"r_mag": np.zeros(3), "b_mag": half(3) + 1 / 16}
     return config, params, half(steps, draw(st.sampled_from([1, 2, 4])), 2)
@@ -59,6 +59,8 @@ def in_stages(adapter, config, params, batches):
             params = params | {name: moved.pop("param")}
             moments[name] = moved
         params = params | {"W_dec": adapter("normalize_rows", W=params["W_dec"])["unit"]}
+        if "theta" in params:
+            params = params | {"theta": np.maximum(params["theta"], 0)}
         tokens = counted["tokens_since_fired"]
         mean = adapter("running_mean", {"decay": config["frequency_decay"]}, **mean, acts=acts)
         totals.append(charged["total"])
@@ -67,7 +69,7 @@ def in_stages(adapter, config, params, batches):
 
 
 # Between two stages a shorter dtype would round what production keeps in float32: float64 alone.
-@clause("TRAIN-13", "TRAIN-14", dtypes=("float64",))
+@clause("TRAIN-13", "TRAIN-14", "TRAIN-15", dtypes=("float64",))
 @given(training=trainings())
 def test_a_step_is_its_stages_in_their_order(adapter, training):
     config, params, batches = training
@@ -75,7 +77,7 @@ def test_a_step_is_its_stages_in_their_order(adapter, training):
     assert_same(want, got, adapter.dtype)
 
 
-@clause("TRAIN-13", dtypes=("float64",))
+@clause("TRAIN-13", "TRAIN-15", dtypes=("float64",))
 @given(training=trainings(activations=("batch_topk", "batch_budget_topk", "jumprelu")))
 def test_a_step_with_thresholds_is_its_stages_in_their_order(adapter, training):
     """The few activations that keep or train one, by themselves: among all, few examples have them."""
@@ -84,7 +86,7 @@ def test_a_step_with_thresholds_is_its_stages_in_their_order(adapter, training):
     assert_same(want, got, adapter.dtype)
 
 
-@clause("TRAIN-13", "TRAIN-14", dtypes=("float64",))
+@clause("TRAIN-13", "TRAIN-14", "TRAIN-15", dtypes=("float64",))
 @given(training=trainings(steps=3))
 def test_three_steps_are_their_stages_in_their_order(adapter, training):
     config, params, batches = training
@@ -150,3 +152,31 @@ def test_aux_is_paid_for_whoever_is_dead_with_this_batch_counted(adapter, batche
         tokens = counted["tokens_since_fired"]
         totals.append(adapter("objective", config, x=x, **sae, price=[1, 1], dead=counted["dead"])["total"])
     assert_same({"total": totals}, adapter("train", config, **sae, batches=batches), adapter.dtype)
+
+
+@st.composite
+def trainings_of_theta(draw):
+    """A training whose thresholds are trained themselves."""
+    config, params, batches = draw(trainings(steps=3, activations=("jumprelu",)))
+    params = {name: value for name, value in params.items() if name != "log_threshold"}
+    config["l0_coefficient"] = draw(st.sampled_from([0.25, 1.0]))                # all that pulls at a threshold of 0
+    return config, params | {"theta": draw(dyadic((3,), 0.0, 1.0, 0.125))}, batches
+
+
+@clause("TRAIN-15", "TRAIN-13")
+@given(training=trainings_of_theta())
+def test_no_step_leaves_a_threshold_negative_and_those_at_0_may_rise_again(adapter, training):
+    config, params, batches = training
+    for steps in (1, 2, 3):
+        trained = adapter("train", config, **params, batches=batches[:steps])
+        assert np.all(trained["theta"] >= 0), f"negative after {steps} steps: {trained['theta']}"
+
+
+# Between two stages a shorter dtype would round what production keeps in float32: float64 alone.
+@clause("TRAIN-15", dtypes=("float64",))
+@given(training=trainings_of_theta())
+def test_a_threshold_goes_where_adam_takes_it_or_to_0(adapter, training):
+    config, params, batches = training
+    want, got = in_stages(adapter, config, params, batches), adapter("train", config, **params, batches=batches)
+    # a gradient of 0 may be 1e-16 on another road, and Adam divides it by 1e-8: 1e-6 is sure
+    assert np.all(np.abs(want["theta"] - got["theta"]) <= 1e-6)

@@ -134,3 +134,29 @@ def test_of_two_overlapping_features_the_second_is_learned_as_its_orthogonal_par
     # directions are rounded on their way in, to the adapter's dtype: hence sums of squares on the scale of 1.
     squares = (rows * directions).sum(-1) ** 2
     assert_same({"squares": [1, 1]}, {"squares": squares + [0, rho**2]}, adapter.dtype)
+
+
+def moved(adapter, grads):
+    """How many times its rate the last of these gradients' steps moves a parameter."""
+    param = first = second = np.zeros(1)
+    for step, grad in enumerate(grads):
+        before = param
+        after = adapter("adam", {"step": step, "learning_rate": 1.0}, param=param, grad=np.array([grad]), first=first, second=second)
+        param, first, second = after["param"], after["first"], after["second"]
+    return np.abs(param - before)[0]
+
+
+# float64: the parameter's own rounding, at a rate of 1, would hide the bound's last digits.
+@clause("THEORY-9", dtypes=("float64",))
+@given(grads=dyadic((12,), -2.0, 2.0, 0.25), steps=st.integers(1, 12))
+def test_no_gradients_move_a_parameter_farther_in_a_step_than_adams_reach(adapter, grads, steps):
+    reach = adapter("adam_reach", {"step": steps - 1})["reach"]
+    assert moved(adapter, grads[:steps]) <= reach * (1 + 1e-9)
+
+
+@clause("THEORY-9", "TRAIN-12", dtypes=("float64",))
+@given(steps=st.integers(1, 40))
+def test_gradients_that_grow_by_the_betas_reach_as_far_as_adam_can(adapter, steps):
+    grads = (0.999 / 0.9) ** np.arange(steps)
+    want = adapter("adam_reach", {"step": steps - 1})["reach"]
+    assert abs(moved(adapter, grads) - want) <= 1e-6 * want                      # Adam's epsilon is 1e-8

@@ -191,3 +191,21 @@ def step_bandwidth_twice(right, d_on, pre, theta, bandwidth):
 @mutant("step: jumprelu's factor theta", clause="ACT-11", target="activations.step_backward")
 def step_with_theta(right, d_on, pre, theta, bandwidth):
     return right(d_on, pre, theta, bandwidth) * theta
+
+
+# ---------------------------------------------------------------- what is trained
+
+@mutant("thresholds: theta is taken for its logarithm", clause="ACT-26", target="activations.thresholds",
+        seen_in=("overcomplete 0.3.0", "Language-Model-SAEs", "BatchTopK", "matryoshka_sae"), convention=True)
+def always_a_logarithm(right, params):
+    return np.exp(params.get("log_threshold", params.get("theta")))
+
+
+@mutant("thresholds: the logarithm is taken for theta", clause="ACT-26", target="activations.thresholds")
+def never_a_logarithm(right, params):
+    return np.abs(params.get("log_threshold", params.get("theta")))
+
+
+@mutant("thresholds: the gradient of theta itself has theta's factor", clause="ACT-26", target="activations.thresholds_backward")
+def chain_rule_twice(right, d_theta, params):
+    return right(params.get("theta", 1.0) * d_theta, params)

@@ -1,7 +1,10 @@
 """Mutants of TRAIN: rows of norm 1, and gradients that keep them so."""
 
+from unittest.mock import patch
+
 import numpy as np
 
+from sae_spec.reference.sae import training
 from sae_spec.spec_tests.mutants import mutant
 
 TINY = np.finfo(np.float64).eps
@@ -71,3 +74,37 @@ def zero_row_gradient_is_dropped(right, d_W, W):
 @mutant("projection: keeps what it should take", clause="TRAIN-2", target="constraints.project_gradient")
 def the_other_component(right, d_W, W):
     return d_W - right(d_W, W)
+
+
+@mutant("thresholds: may become negative", clause="TRAIN-15", target="constraints.project_thresholds",
+        seen_in=("dictionary_learning 0.1.0",), where="jumprelu, whose acts then are negative in training alone")
+def negative_thresholds(right, theta):
+    return theta
+
+
+@mutant("thresholds: their size", clause="TRAIN-15", target="constraints.project_thresholds")
+def reflected(right, theta):
+    return np.abs(theta)
+
+
+@mutant("thresholds: never 0", clause="TRAIN-15", target="constraints.project_thresholds")
+def above_a_floor(right, theta):
+    return np.maximum(theta, 2.0**-10)
+
+
+@mutant("thresholds: projected before the step, not after it", clause="TRAIN-15", target="training.move",
+        seen_in=("SAELens 6.54.12",), where="at the start of the next forward", convention=True)
+def projected_late(right, state, grads, config):
+    if "theta" in state.params:
+        state = state._replace(params=state.params | {"theta": np.maximum(state.params["theta"], 0)})
+    with patch.object(training, "project_thresholds", lambda theta: theta):
+        return right(state, grads, config)
+
+
+@mutant("thresholds: where they are projected Adam forgets", clause="TRAIN-15", target="training.move")
+def forgetful(right, state, grads, config):
+    params, (first, second) = right(state, grads, config)
+    if "theta" in params:
+        keep = params["theta"] > 0
+        first, second = ({**moment, "theta": moment["theta"] * keep} for moment in (first, second))
+    return params, training.Moments(first, second)

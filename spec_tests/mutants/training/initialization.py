@@ -33,6 +33,23 @@ def other_start(name, parameter, other, **seen):
 other_start("initial log_threshold: the threshold itself", "log_threshold", np.exp,
             seen_in=("SAELens 6.54.12", "dictionary_learning 0.1.0"), convention=True)
 other_start("initial log_threshold: base 2", "log_threshold", lambda value: value / np.log(2))
+other_start("initial theta: its logarithm", "theta", np.log)
+other_start("initial theta: half of what is asked", "theta", lambda value: value / 2)
+
+
+@mutant("initial thresholds: always their logarithm", clause="TRAIN-4", target="initialization.initial_parameters",
+        seen_in=("overcomplete 0.3.0", "Language-Model-SAEs", "BatchTopK", "matryoshka_sae"), convention=True)
+def always_logarithms(right, normals, b_dec, config):
+    return right(normals, b_dec, config | {"threshold_parameter": "log_threshold"})
+
+
+@mutant("initial thresholds: a parameter of another name is their logarithm", clause="TRAIN-4",
+        target="initialization.initial_parameters")
+def any_parameter(right, normals, b_dec, config):
+    known = config.get("threshold_parameter", "theta") in ("theta", "log_threshold")
+    return right(normals, b_dec, config if known else config | {"threshold_parameter": "log_threshold"})
+
+
 other_start("initial b_enc: not 0", "b_enc", lambda value: value + 0.1,
             seen_in=("dictionary_learning 0.1.0",), where="nn.Linear's default", convention=True)
 other_start("initial r_mag: 1", "r_mag", lambda value: value + 1)

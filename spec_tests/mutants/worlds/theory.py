@@ -91,3 +91,19 @@ def symmetric(right, directions):
 def not_scaled(right, directions):
     rows = right(directions)
     return (directions * rows).sum(-1, keepdims=True) * rows
+
+
+@mutant("adam's reach: the rate", clause="THEORY-9", target="theory.adam_reach")
+def one_rate(right, step, beta1=0.9, beta2=0.999):
+    return 1.0
+
+
+@mutant("adam's reach: without bias correction", clause="THEORY-9", target="theory.adam_reach")
+def uncorrected_reach(right, step, beta1=0.9, beta2=0.999):
+    return right(10**6, beta1, beta2)
+
+
+@mutant("adam's reach: of the first gradient alone", clause="THEORY-9", target="theory.adam_reach")
+def spike_reach(right, step, beta1=0.9, beta2=0.999):
+    t = step + 1
+    return np.sqrt((1 - beta2**t) / (1 - beta2)) * (1 - beta1) / (1 - beta1**t)
