@@ -32,6 +32,7 @@ def test_variance_explained_knows_no_origin_and_no_axes(adapter, x, recon, shift
     turned_and_scaled = np.array([[3, 4], [-4, 3]])         # 5 times a rotation, exact
     for changed in (lambda a: a + shift, lambda a: a @ turn, lambda a: a @ turned_and_scaled, lambda a: a.repeat(2, axis=0)):
         assert_same({"explained": want}, {"explained": np.append(explained(changed(x), changed(recon)), 1)}, adapter.dtype)
+    assert_same({"explained": want}, {"explained": np.append(explained(x / 64, recon / 64), 1)}, adapter.dtype)
     assert explained(x, x) == 1 and want[0] <= 1
     mean = np.tile([[0.5, 1.0]], (4, 1))
     symmetric = np.stack([mean[0] - recon[0], mean[0] + recon[0], mean[0] - [1, 0], mean[0] + [1, 0]])

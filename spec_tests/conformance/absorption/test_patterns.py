@@ -73,6 +73,13 @@ def test_alignment_and_gap_of_the_delta_family(adapter, delta, turn, unit):
 
 
 @clause("ABS-18")
+@given(W=dyadic((3, 2), 0.5), exponent=st.integers(1, 10))
+def test_a_direction_that_is_seen_faintly_is_seen(adapter, W, exponent):
+    faint = np.diag([1.0, 2.0 ** -(exponent if adapter.dtype == "float16" else 2 * exponent)])
+    assert_same({"W_enc": W}, adapter("within_data", {}, W_enc=W, x=faint), adapter.dtype)
+
+
+@clause("ABS-18")
 @given(W=dyadic((3, 4), -1.0, 1.0, 0.5), B=st.integers(0, 3), rank=st.integers(0, 3), turn=rotations(4), data=st.data())
 def test_what_lies_outside_the_data_is_dropped_and_no_activation_changes(adapter, W, B, rank, turn, data):
     """The samples lie along the first `rank` of some axes."""

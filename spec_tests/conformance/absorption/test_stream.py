@@ -122,9 +122,9 @@ def test_what_writes_all_of_a_sample_against_its_row_speaks_in_full(adapter, con
 @clause("ABS-20")
 @given(content=st.sampled_from([0.5, 1.0, 3.0]), length=powers, b_dec=dyadic((1,)))
 def test_half_its_content_is_speaking_in_full(adapter, content, length, b_dec):
-    """What writes all or half of the sample speaks in full, what writes a quarter of it only fires."""
+    """What writes all or half of the sample speaks in full, what writes 7/16 of it only fires."""
     given_ = {"x": np.full((3, 1), content) + b_dec, "W_dec": [[length]], "b_dec": b_dec}
-    got = observe(adapter, given_ | {"acts": content / length * np.array([[1.0], [0.5], [0.25]])})
+    got = observe(adapter, given_ | {"acts": content / length * np.array([[1.0], [0.5], [0.4375]])})
     want = {"fires": [3.0], "full": [2.0], "together": [[3.0]], "beside": [[2.0]], "both_full": [[2.0]]}
     assert_same(want, got, adapter.dtype)
 

@@ -52,7 +52,7 @@ def heights(adapter, config, inputs, terms, theta):
 def test_a_reward_is_an_error(adapter, asked, term):
     config, inputs, _ = asked
     name = f"{term}_coefficient"
-    for factor in (-0.5, -2.0, float("nan")):
+    for factor in (-0.5, -2.0, float("nan"), float("inf")):
         assert name in adapter.error("objective", config | {name: factor}, **inputs)
 
 

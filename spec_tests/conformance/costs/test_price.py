@@ -58,6 +58,12 @@ def test_the_floor_caps_the_price_and_touches_no_other(adapter, D, frequency, fl
     assert np.all(paid <= cap) and np.all(paid[frequency <= floor] == cap)
 
 
+@clause("FREQ-7")
+@given(exponent=st.integers(1, 100))
+def test_a_floor_may_lie_as_low_as_one_likes(adapter, exponent):
+    assert_same({"price": [float(exponent)]}, adapter("price", {"D": 2, "min_frequency": 2.0**-exponent}, frequency=[0.0]), adapter.dtype)
+
+
 @clause("FREQ-8")
 @given(D=dimensions, frequency=dyadic((3,), 0.0, 1.0), bad_D=st.sampled_from([1, 0, -2]),
        bad_floor=st.sampled_from([0.0, -0.25, 1.0 + 2.0**-7, 2.0]))

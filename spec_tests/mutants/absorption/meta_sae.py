@@ -41,6 +41,13 @@ def second_moment(right, x, recon):
     return 1 - ((x - recon) ** 2).sum() / (x**2).sum()
 
 
+@mutant("variance explained: below 1 there is none to explain", clause="META-2", target="meta_sae.variance_explained")
+def little_is_none(right, x, recon):
+    if ((x - x.mean(0)) ** 2).sum() < 1:
+        raise ValueError("x has no variance to explain")
+    return right(x, recon)
+
+
 @mutant("variance explained: of no variance it is 0", clause="META-2", target="meta_sae.variance_explained")
 def no_variance(right, x, recon):
     return 0.0 if not ((x - x.mean(0)) ** 2).sum() > 0 else right(x, recon)

@@ -44,6 +44,12 @@ def as_they_are(right, W_enc, x):
     return W_enc
 
 
+@mutant("within data: a millionth counts as nothing", clause="ABS-18", target="patterns.within_data")
+def coarse(right, W_enc, x):
+    basis, size, turned = np.linalg.svd(x, full_matrices=False)
+    return right(W_enc, basis * np.where(size > 1e-5 * size.max(initial=0.0), size, 0.0) @ turned)
+
+
 @mutant("within data: the span of centred samples", clause="ABS-18", target="patterns.within_data")
 def centred(right, W_enc, x):
     return right(W_enc, x - x.mean(0) if len(x) else x)

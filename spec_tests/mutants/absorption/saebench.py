@@ -32,6 +32,13 @@ def divides_by_zero(right, x, acts, W_dec, probe, main, thresholds):
     return right(x, acts, W_dec, probe, main, thresholds)
 
 
+@mutant("saebench: a feature that is not there can be absorbed", clause="ABS-2", target="saebench.absorption_fraction")
+def absent_counts(right, x, acts, W_dec, probe, main, thresholds):
+    direction = probe / (probe**2).sum()
+    barely = np.where(along(x, probe)[:, np.newaxis] == 0, x + 1e-9 * direction, x)
+    return right(barely, acts, W_dec, probe, main, thresholds)
+
+
 @mutant("saebench: what is against the feature counts as the feature", clause="ABS-2", target="saebench.absorption_fraction")
 def absolute(right, x, acts, W_dec, probe, main, thresholds):
     return right(np.where(along(x, probe)[:, np.newaxis] < 0, -x, x), acts, W_dec, probe, main, thresholds)
@@ -47,6 +54,14 @@ def needs_absorber(right, x, acts, W_dec, probe, main, thresholds):
     q, cos = saebench.contributions(acts, W_dec, probe)
     some = ((q > 0) & ~main & (cos >= thresholds.partial_cos)).any(-1)
     return np.where(some, right(x, acts, W_dec, probe, main, thresholds), 0.0)
+
+
+@mutant("saebench: the minimum is an amount, not a share", clause="ABS-4", target="saebench.absorption_fraction")
+def an_amount(right, x, acts, W_dec, probe, main, thresholds):
+    q, cos = saebench.contributions(acts, W_dec, probe)
+    eligible = ~main & (cos >= thresholds.partial_cos)
+    enough = np.maximum(q * eligible, 0).sum(-1) >= thresholds.partial_share
+    return np.where(enough, right(x, acts, W_dec, probe, main, thresholds._replace(partial_share=0.0)), 0.0)
 
 
 @mutant("saebench: limits are exclusive", clause="ABS-4", target="saebench.absorption_fraction")

@@ -60,6 +60,13 @@ def no_noise(right, x, acts, W_dec):
     return right(0 * x, acts, W_dec)
 
 
+@mutant("floor: a sample alone is half a mean", clause="ABS-40", target="stream.firing_floor")
+def alone_is_half(right, x, acts, W_dec):
+    if len(x) == 1:
+        x, acts = np.vstack([x, 0 * x]), np.vstack([acts, 0 * acts])
+    return right(x, acts, W_dec)
+
+
 @mutant("floor: noise is measured by the largest sample", clause="ABS-40", target="stream.firing_floor")
 def by_the_largest_sample(right, x, acts, W_dec):
     largest = x[row_norms(x).argmax()] if len(x) else 0 * x
@@ -87,6 +94,12 @@ def always_full(right, x, acts, W_dec, b_dec, floor):
 @mutant("stream: in full from more than half on", clause="ABS-20", target="stream.observe")
 def more_than_half(right, x, acts, W_dec, b_dec, floor):
     full = right(x, acts * (1 - 1e-9), W_dec, b_dec, floor)
+    return right(x, acts, W_dec, b_dec, floor)._replace(full=full.full, beside=full.beside, both_full=full.both_full)
+
+
+@mutant("stream: in full from a third on", clause="ABS-20", target="stream.observe")
+def a_third(right, x, acts, W_dec, b_dec, floor):
+    full = right(b_dec + (x - b_dec) * 2 / 3, acts, W_dec, b_dec, floor)
     return right(x, acts, W_dec, b_dec, floor)._replace(full=full.full, beside=full.beside, both_full=full.both_full)
 
 

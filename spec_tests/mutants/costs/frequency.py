@@ -23,6 +23,11 @@ def only_loud_fires(right, acts):
     return right(np.where(np.abs(acts) > 1e-3, acts, 0.0))
 
 
+@mutant("firing: only above 1e-12", clause="FREQ-1", target="frequency.firing_counts")
+def whispers_are_silence(right, acts):
+    return right(np.where(np.abs(acts) > 1e-12, acts, 0.0))
+
+
 @mutant("firing: the activations are summed, not counted", clause="FREQ-1", target="frequency.firing_counts")
 def mass_not_count(right, acts):
     return np.abs(acts).reshape(-1, acts.shape[-1]).sum(0)
@@ -126,6 +131,11 @@ def no_floor(right, frequency, D, min_frequency):
     right(frequency, D, min_frequency)
     with np.errstate(divide="ignore"):
         return np.maximum(1.0, -np.log(frequency) / np.log(D))
+
+
+@mutant("price: no floor below 1e-6", clause="FREQ-7", target="frequency.price")
+def floor_of_a_millionth(right, frequency, D, min_frequency):
+    return right(frequency, D, max(min_frequency, 1e-6) if min_frequency > 0 else min_frequency)
 
 
 @mutant("price: the floor is added", clause="FREQ-7", target="frequency.price")

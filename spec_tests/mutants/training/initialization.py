@@ -101,6 +101,16 @@ def four_steps(right, data, iterations=64):
     return right(data, 4)
 
 
+@mutant("geometric median: half the steps", clause="TRAIN-5", target="initialization.geometric_median")
+def half_the_steps(right, data, iterations=64):
+    return right(data, 32)
+
+
+@mutant("geometric median: steps until it no longer moves", clause="TRAIN-5", target="initialization.geometric_median")
+def until_it_rests(right, data, iterations=64):
+    return right(data, 4096)
+
+
 @mutant("geometric median: of nothing is NaN", clause="TRAIN-5", target="initialization.geometric_median")
 def median_of_nothing(right, data, iterations=64):
     return right(data) if len(data) else np.full(data.shape[-1], np.nan)
