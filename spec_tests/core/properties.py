@@ -14,7 +14,8 @@ import inspect
 from collections import defaultdict
 from pathlib import Path
 
-from sae_spec.spec_tests.core.cases import Failure, write_tensor
+from sae_spec.spec_tests.core.answers import Lost, Misbehaved
+from sae_spec.spec_tests.core.cases import Failure, write_config, write_tensor
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.tally import TALLY
 
@@ -46,7 +47,7 @@ def clause(*ids, dtypes=None, agreement=False):
                 test(adapter=adapter, **arguments)
             except NotImplementedError:
                 raise
-            except Exception as error:
+            except (Exception, Lost) as error:
                 raise Failure(_story(ids, test, adapter, error)) from error
             if adapter.unsupported:     # what it has is right, but it does not have everything: no pass
                 raise adapter.unsupported[0]
@@ -82,7 +83,8 @@ def _story(ids, test, adapter, error):
     parts = [f"{id}  {known[id].sentence}\n      {known[id].where}" for id in ids]
     file = Path(inspect.getsourcefile(inspect.unwrap(test))).resolve().relative_to(SPEC_TESTS.parent).as_posix()
     parts.append(f"  property {test.__name__} ({file})   adapter {adapter.name} {adapter.module.VERSION}   {adapter.dtype}")
-    text = str(error) if isinstance(error, AssertionError) and str(error) else f"{type(error).__name__}: {error}"
+    plain = isinstance(error, (AssertionError, Lost, Misbehaved)) and str(error)
+    text = str(error) if plain else f"{type(error).__name__}: {error}"
     parts += [f"  {line}" for line in text.splitlines()]
     if adapter.calls:
         parts.append("  smallest example:")

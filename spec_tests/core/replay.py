@@ -1,6 +1,8 @@
 """A failing example as a fixture file, so that it can be run again anywhere, in any language."""
 
-from sae_spec.spec_tests.core.cases import FORMAT, write_tensor
+from sae_spec.spec_tests.core.adapter import place_of_argument
+from sae_spec.spec_tests.core.cases import FORMAT, write_config, write_tensor
+from sae_spec.spec_tests.operations import OPERATIONS
 
 
 def replay_document(name, clause_ids, calls, reference):
@@ -21,7 +23,7 @@ def replay_document(name, clause_ids, calls, reference):
 def raw_case(id, clause_ids, call):
     """A case without its answer."""
     return {"id": id, "clauses": list(clause_ids), "flags": [], "tier": "edge", "comment": "from a failing example",
-            "operation": call["operation"], "config": call["config"],
+            "operation": call["operation"], "config": write_config(call["config"]),
             "inputs": {name: write_tensor(value) for name, value in call["inputs"].items()}}
 
 
@@ -32,10 +34,21 @@ def answered(raw, call, reference):
         outputs = reference.run(call["operation"], call["config"], copies, "float64")
         raw["expected"] = {name: write_tensor(value) for name, value in outputs.items()}
     except ValueError as error:
-        raw["error"] = str(error).split()[0]
+        raw["error"] = wrong_argument(call["operation"], call["config"], str(error))
+        return bool(raw["error"])
     except Exception:
         return False
     return True
+
+
+def wrong_argument(operation, config, message):
+    """Of the arguments that an operation can have by its record, the one that a refusal names first; "" if none."""
+    record = OPERATIONS[operation]
+    signature = record.values().get(config.get(record.turns_on, ""))
+    known = [record.turns_on, *signature.refused, *signature.config, *signature.inputs] if signature else [record.turns_on]
+    found = [(place, argument) for argument in known if argument
+             for place in [place_of_argument(message, operation, config, argument)] if place is not None]
+    return min(found, key=lambda pair: pair[0])[1] if found else ""
 
 
 def slug(name):

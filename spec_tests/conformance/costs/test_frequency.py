@@ -96,7 +96,7 @@ def test_an_empty_batch_changes_nothing(adapter, mean, batches, decay):
 @given(acts=activations(), batches=st.integers(1, 4), decay=decays)
 def test_the_same_batch_again_and_again_has_its_own_frequency(adapter, acts, batches, decay):
     state = {"mean": np.zeros(acts.shape[1]), "batches": 0}
-    assert "batch" in adapter.error("running_frequency", {"decay": decay}, **state)
+    adapter.refuses("batches", "running_frequency", {"decay": decay}, **state)
     for _ in range(batches):
         state = adapter("running_mean", {"decay": decay}, **state, acts=acts)
     want = adapter("frequency", counts=counts_of(adapter, acts)["counts"], samples=len(acts))
