@@ -20,8 +20,7 @@ def main(argv=None):
     if "--operations" in words:
         print(all_operations(), end="")
         return 0
-    if "--command" in words:
-        words = with_command(words)
+    words = with_command(words)
     if not any(word == "--adapter" or word.startswith("--adapter=") for word in words):
         print("sae_spec.spec_tests: --adapter is missing; --help says what there is", file=sys.stderr)
         return 2
@@ -34,8 +33,11 @@ def main(argv=None):
     from sae_spec.spec_tests.core.adapter import load_adapter
     from sae_spec.spec_tests.core.cases import golden_cases, read_cases
     from sae_spec.spec_tests.core.known_failures import read_known_failures
+    from sae_spec.spec_tests.core.options import seconds
 
     try:
+        for text in values_of("--timeout", words):
+            seconds(text)
         golden_cases()
         for name in values_of("--adapter", words):
             load_adapter(name)
@@ -44,6 +46,8 @@ def main(argv=None):
                 read_cases(name)
         for name in values_of("--known-failures", words):
             read_known_failures(Path(name))
+        if "--golden-only" in words and "--properties-only" in words:
+            raise ValueError("--golden-only and --properties-only together leave nothing")
     except (ValueError, ImportError) as error:
         print(f"sae_spec.spec_tests: {error}", file=sys.stderr)
         return 2
@@ -75,12 +79,15 @@ def values_of(option, words):
 
 
 def with_command(words):
-    """--command "./prog" is the subprocess adapter, told which program by the environment."""
-    at = words.index("--command")
-    if at + 1 == len(words):
-        return words
-    os.environ["SAE_SPEC_COMMAND"] = words[at + 1]
-    return words[:at] + words[at + 2:] + ["--adapter", "subprocess_json"]
+    """--command "./prog" is the subprocess adapter, told by the environment which program and how long to wait for it."""
+    for seconds in values_of("--timeout", words):
+        os.environ["SAE_SPEC_TIMEOUT"] = seconds
+    for program in values_of("--command", words):
+        os.environ["SAE_SPEC_COMMAND"] = program
+        kept = [word for before, word in zip(["", *words], words)
+                if "--command" not in (before, word) and not word.startswith("--command=")]
+        return [*kept, "--adapter", "subprocess_json"]
+    return words
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from types import ModuleType
 
 import numpy as np
 
-from sae_spec.spec_tests.core.answers import Stopped, ask, said
+from sae_spec.spec_tests.operations.answers import Stopped, ask, said
 from sae_spec.spec_tests.operations import OPERATIONS
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")

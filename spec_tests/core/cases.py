@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sae_spec.spec_tests.core.adapter import Bound, names_argument
-from sae_spec.spec_tests.core.answers import Lost, Misbehaved
+from sae_spec.spec_tests.operations.answers import Lost, Misbehaved
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.compare import compare
 
@@ -122,7 +122,13 @@ def read_tensor(where, tensor):
 
     def walk(data):
         for item in data if isinstance(data, list) else [data]:
-            walk(item) if isinstance(item, list) else flat.append(NONFINITE.get(item, item))
+            if isinstance(item, list):
+                walk(item)
+                continue
+            number = NONFINITE.get(item) if isinstance(item, str) else item
+            if not isinstance(number, (int, float)):
+                raise FixtureError(f"{where}: holds {str(item)[:50]!r}, which is not a number")
+            flat.append(number)
 
     walk(tensor["data"])
     shape = tuple(tensor["shape"])

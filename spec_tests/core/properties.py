@@ -14,7 +14,7 @@ import inspect
 from collections import defaultdict
 from pathlib import Path
 
-from sae_spec.spec_tests.core.answers import Lost, Misbehaved
+from sae_spec.spec_tests.operations.answers import Lost, Misbehaved
 from sae_spec.spec_tests.core.cases import Failure, write_config, write_tensor
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.tally import TALLY
@@ -35,6 +35,7 @@ def clause(*ids, dtypes=None, agreement=False):
         raise ValueError(f"unknown clauses: {unknown}" if ids else "a property needs a clause")
 
     def declare(test):
+        written = getattr(getattr(test, "hypothesis", None), "inner_test", test)
         if hasattr(test, "hypothesis"):
             test.hypothesis.inner_test = _counted(ids, test.hypothesis.inner_test)
         else:
@@ -52,7 +53,7 @@ def clause(*ids, dtypes=None, agreement=False):
             if adapter.unsupported:     # what it has is right, but it does not have everything: no pass
                 raise adapter.unsupported[0]
 
-        run.clauses, run.dtypes, run.agreement = ids, dtypes, agreement
+        run.clauses, run.dtypes, run.agreement, run.written = ids, dtypes, agreement, written
         for id in ids:
             PROPERTIES[id][test.__module__, test.__name__] = run
         return run

@@ -52,10 +52,10 @@ def table(tally):
     from rich.table import Table
 
     dtypes = [dtype for dtype in DTYPES if any(key[1] == dtype for key in tally.outcomes)]
-    grid = Table(title="clause × dtype: tests passed, (golden cases + examples) run", title_justify="left")
-    grid.add_column("clause")
-    for dtype in dtypes:
-        grid.add_column(dtype, justify="right", no_wrap=True)
+    grid = Table(title="clause × dtype: tests passed, (golden cases+examples) run", title_justify="left")
+    grid.add_column("clause", no_wrap=True)
+    for dtype in dtypes:                        # a cell folds between its counts where the terminal is narrow
+        grid.add_column(dtype, justify="right")
     for id in clauses():
         if any((id, dtype) in tally.outcomes for dtype in dtypes):
             grid.add_row(id, *(cell(tally, id, dtype) for dtype in dtypes))
@@ -75,7 +75,7 @@ def cell(tally, id, dtype):
         words.append(f"[yellow]{counts['known_failure']} known[/]")
     if counts["pass"]:
         words.append(f"[green]{counts['pass']}[/]")
-    return " ".join(words) + f" [dim]({ran['cases']} + {ran['examples']})[/]"
+    return " ".join(words) + f" [dim]({ran['cases']}+{ran['examples']})[/]"
 
 
 def summary(tally):
