@@ -20,8 +20,7 @@ def main(argv=None):
     if "--operations" in words:
         print(all_operations(), end="")
         return 0
-    if "--command" in words:
-        words = with_command(words)
+    words = with_command(words)
     if not any(word == "--adapter" or word.startswith("--adapter=") for word in words):
         print("sae_spec.spec_tests: --adapter is missing; --help says what there is", file=sys.stderr)
         return 2
@@ -29,29 +28,39 @@ def main(argv=None):
         if not find_spec(package):
             print(f"sae_spec.spec_tests: {package} is missing: pip install 'sae-spec[test]'", file=sys.stderr)
             return 2
-    import pytest
-
-    from sae_spec.spec_tests.core.adapter import load_adapter
-    from sae_spec.spec_tests.core.cases import golden_cases, read_cases
-    from sae_spec.spec_tests.core.known_failures import read_known_failures
-
     try:
-        golden_cases()
-        for name in values_of("--adapter", words):
-            load_adapter(name)
-        for name in values_of("--case", words):
-            if name.endswith(".json"):
-                read_cases(name)
-        for name in values_of("--known-failures", words):
-            read_known_failures(Path(name))
+        read_what_is_named(words)
     except (ValueError, ImportError) as error:
         print(f"sae_spec.spec_tests: {error}", file=sys.stderr)
         return 2
+    import pytest
+
     # No configuration file of the caller's project may change what runs: hence an empty one.
     options = ["-c", os.devnull, f"--rootdir={CONFORMANCE.parent}", "--import-mode=importlib", "-p", "no:cacheprovider",
                "-q", "--no-header", "--tb=short"]
     status = int(pytest.main([*options, *conformance_files(), *words]))
     return 1 if status == pytest.ExitCode.NO_TESTS_COLLECTED else status
+
+
+def read_what_is_named(words):
+    """Read the golden data, and what the options name, before anything runs; ValueError or ImportError of one line."""
+    from sae_spec.spec_tests.core.adapter import load_adapter
+    from sae_spec.spec_tests.core.cases import golden_cases, read_cases
+    from sae_spec.spec_tests.core.known_failures import read_known_failures
+    from sae_spec.spec_tests.core.options import seconds
+
+    for text in values_of("--timeout", words):
+        os.environ["SAE_SPEC_TIMEOUT"] = str(seconds(text))
+    golden_cases()
+    for name in values_of("--adapter", words):
+        load_adapter(name)
+    for name in values_of("--case", words):
+        if name.endswith(".json"):
+            read_cases(name)
+    for name in values_of("--known-failures", words):
+        read_known_failures(Path(name))
+    if "--golden-only" in words and "--properties-only" in words:
+        raise ValueError("--golden-only and --properties-only together leave nothing")
 
 
 def conformance_files():
@@ -75,12 +84,13 @@ def values_of(option, words):
 
 
 def with_command(words):
-    """--command "./prog" is the subprocess adapter, told which program by the environment."""
-    at = words.index("--command")
-    if at + 1 == len(words):
-        return words
-    os.environ["SAE_SPEC_COMMAND"] = words[at + 1]
-    return words[:at] + words[at + 2:] + ["--adapter", "subprocess_json"]
+    """--command "./prog" is the subprocess adapter, told by the environment which program."""
+    for program in values_of("--command", words):
+        os.environ["SAE_SPEC_COMMAND"] = program
+        kept = [word for before, word in zip(["", *words], words)
+                if "--command" not in (before, word) and not word.startswith("--command=")]
+        return [*kept, "--adapter", "subprocess_json"]
+    return words
 
 
 if __name__ == "__main__":

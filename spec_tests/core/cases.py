@@ -5,7 +5,7 @@ A golden case, a Hypothesis example and a failure's replay file have one shape (
 
 import hashlib
 import json
-import re
+import os
 import shlex
 from functools import cache
 from importlib.util import find_spec
@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sae_spec.spec_tests.core.adapter import DTYPES, Bound
+from sae_spec.spec_tests.core.adapter import DTYPES, Bound, names_argument
+from sae_spec.spec_tests.operations.answers import Lost, Misbehaved
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.compare import compare
 
 FIXTURES = Path(find_spec("sae_spec.fixtures").origin).resolve().parent      # data: nothing of it is imported
 FORMAT = 1
+PROGRAM = "subprocess_json"             # the adapter of a program, which the environment names
 
 
 class FixtureError(ValueError):
@@ -109,7 +111,7 @@ def _case(path, number, raw):
 
     expected = raw.get("expected", {})
     return Case(raw["id"], tuple(raw["clauses"]), tuple(raw["flags"]), raw["tier"], raw["comment"], raw["operation"],
-                raw["config"], tensors("inputs"), tensors("expected"),
+                read_config(raw["config"]), tensors("inputs"), tensors("expected"),
                 {name: tuple(tensor.get("exact_in", ())) for name, tensor in expected.items()},
                 {name: tensor["allowed"] for name, tensor in expected.items() if "allowed" in tensor},
                 raw.get("error", ""), path.name, tuple(raw.get("dtypes", DTYPES)))
@@ -121,7 +123,13 @@ def read_tensor(where, tensor):
 
     def walk(data):
         for item in data if isinstance(data, list) else [data]:
-            walk(item) if isinstance(item, list) else flat.append(NONFINITE.get(item, item))
+            if isinstance(item, list):
+                walk(item)
+                continue
+            number = NONFINITE.get(item) if isinstance(item, str) else item
+            if not isinstance(number, (int, float)):
+                raise FixtureError(f"{where}: holds {str(item)[:50]!r}, which is not a number")
+            flat.append(number)
 
     walk(tensor["data"])
     shape = tuple(tensor["shape"])
@@ -143,6 +151,25 @@ def write_tensor(array):
         return [walk(item) for item in data] if isinstance(data, list) else number(data)
 
     return {"shape": list(array.shape), "data": walk(array.tolist())}
+
+
+def write_config(value):
+    """A configuration as JSON can hold it: numbers that are not finite are strings, NumPy's are Python's."""
+    if isinstance(value, dict):
+        return {name: write_config(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [write_config(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return write_tensor(value)["data"] if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def read_config(value):
+    """The inverse of `write_config`."""
+    if isinstance(value, dict):
+        return {name: read_config(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [read_config(item) for item in value]
+    return NONFINITE.get(value, value) if isinstance(value, str) else value
 
 
 def read_index(folder):
@@ -205,6 +232,8 @@ def run_case(module, case, dtype):
             outputs = ask(case.operation, case.config, **case.inputs)
         except NotImplementedError:
             raise
+        except (Lost, Misbehaved) as error:
+            return Result([str(error)], np.inf)
         except Exception as error:
             return Result([f"{type(error).__name__}: {error}"], np.inf)
         for name, want in case.expected.items():
@@ -222,11 +251,11 @@ def check_error(bound, case):
         message = bound.error(case.operation, case.config, **case.inputs)
     except NotImplementedError:
         raise
-    except AssertionError as error:
+    except (AssertionError, Lost) as error:
         return [str(error)]
-    except Exception as error:
-        return [f"raised {type(error).__name__}: {error}; a caller's mistake is a ValueError that names {case.error}"]
-    named = re.search(rf"\b{re.escape(case.error)}\b", message)
+    except Misbehaved as error:
+        return [f"{error}; a caller's mistake is a ValueError that names {case.error}"]
+    named = names_argument(message, case.operation, case.config, case.error)
     return [] if named else [f"the ValueError must name {case.error}, it says: {message}"]
 
 
@@ -248,5 +277,7 @@ def explain(clause_ids, what, where, flags, module, dtype, lines, rerun):
 
 def command(adapter_argument, dtype, *more):
     """The command line that runs the suite again on what failed."""
-    words = ["python", "-m", "sae_spec.spec_tests", "--adapter", str(adapter_argument), "--dtype", dtype, *map(str, more)]
-    return shlex.join(words)
+    which = ["--adapter", str(adapter_argument)]
+    if which[1] == PROGRAM:
+        which = ["--command", os.environ["SAE_SPEC_COMMAND"]]
+    return shlex.join(["python", "-m", "sae_spec.spec_tests", *which, "--dtype", dtype, *map(str, more)])

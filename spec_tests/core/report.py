@@ -76,7 +76,7 @@ def cell(tally, id, dtype):
         words.append(f"[yellow]{counts['known_failure']} known[/]")
     if counts["pass"]:
         words.append(f"[green]{counts['pass']}[/]")
-    return " ".join(words) + f" [dim]({ran['cases']} + {ran['examples']})[/]"
+    return " ".join(words) + f" [dim]({ran['cases']}+{ran['examples']})[/]"
 
 
 def summary(tally):
