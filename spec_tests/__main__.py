@@ -1,6 +1,7 @@
 """python -m sae_spec.spec_tests --adapter NAME_OR_PATH: check an implementation against the specification."""
 
 import os
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,11 +40,15 @@ def main(argv=None):
     options = ["-c", os.devnull, f"--rootdir={CONFORMANCE.parent}", "--import-mode=importlib", "-p", "no:cacheprovider",
                "-q", "--no-header", "--tb=short"]
     status = int(pytest.main([*options, *conformance_files(), *words]))
-    return 1 if status == pytest.ExitCode.NO_TESTS_COLLECTED else status
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        print("sae_spec.spec_tests: no test is left: the options together, or the adapter's dtypes, leave all of them out", file=sys.stderr)
+        return 1
+    return status
 
 
 def read_what_is_named(words):
     """Read the golden data, and what the options name, before anything runs; ValueError or ImportError of one line."""
+    from sae_spec.spec_tests import selection
     from sae_spec.spec_tests.core.adapter import load_adapter
     from sae_spec.spec_tests.core.cases import golden_cases, read_cases
     from sae_spec.spec_tests.core.known_failures import read_known_failures
@@ -51,7 +56,7 @@ def read_what_is_named(words):
 
     for text in values_of("--timeout", words):
         os.environ["SAE_SPEC_TIMEOUT"] = str(seconds(text))
-    golden_cases()
+    selection.check_names(lambda option: values_of(option, words), golden_cases(), property_names())
     for name in values_of("--adapter", words):
         load_adapter(name)
     for name in values_of("--case", words):
@@ -67,6 +72,11 @@ def conformance_files():
     """What an implementation is judged by. The suite's tests of itself and of our production code are not among it."""
     files = sorted(CONFORMANCE.rglob("test_*.py"), key=lambda path: (path.name != GOLDEN, path))
     return [str(path) for path in files]
+
+
+def property_names():
+    """The names of all properties, as their files have them."""
+    return re.findall(r"^def (test_\w+)", "\n".join(Path(file).read_text(encoding="utf-8") for file in conformance_files()), re.M)
 
 
 def all_operations():

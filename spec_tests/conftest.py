@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from sae_spec.spec_tests.core.adapter import DTYPES, Bound, load_adapter
-from sae_spec.spec_tests.operations.answers import listen_for_ctrl_c
+from sae_spec.spec_tests.operations.answers import Missing, listen_for_ctrl_c
 from sae_spec.spec_tests.core.cases import Failure, command
 from sae_spec.spec_tests.core.examples import draw_from_the_seed_alone
 from sae_spec.spec_tests.core.known_failures import known_failures_text, read_known_failures
@@ -109,7 +109,7 @@ def pytest_runtest_makereport(item, call):
 
 def unsupported(report, error, ids, config):
     """The adapter does not have it: skipped and counted, or failed where it was required."""
-    reason = str(error) or "no reason given"
+    reason = f"{error} (asked was {error.asked})" if isinstance(error, Missing) else str(error)
     patterns = [word.strip() for words in config.getoption("--require") for word in words.split(",")]
     required = [id for id in ids if any(fnmatch.fnmatch(id, pattern) for pattern in patterns)]
     TALLY.unsupported[reason] += 1

@@ -3,8 +3,39 @@
 import fnmatch
 import inspect
 import types
+from difflib import get_close_matches
+
+from sae_spec.spec_tests.core.clauses import clauses
 
 REFUSALS = {"error", "refuses"}             # methods of core/adapter.py's Bound
+
+
+def check_names(option, cases, properties):
+    """ValueError of one line where the value of an option names no clause, golden case or property that there is.
+
+    option      {"--clause": the values given} as a function
+    cases       all golden cases
+    properties  the names of all properties
+    """
+    ids = [case.id for case in cases]
+    for pattern in option("--clause"):
+        check_name("--clause", pattern, "clause", [*clauses()])
+    for pattern in (word.strip() for words in option("--require") for word in words.split(",")):
+        check_name("--require", pattern, "clause", [*clauses()])
+    for name in option("--case"):
+        if not name.endswith(".json"):
+            check_name("--case", name, "golden case", ids, exactly=True)
+    for pattern in option("--exclude"):
+        check_name("--exclude", pattern, "clause, golden case or property", [*clauses(), *ids, *properties])
+
+
+def check_name(option, name, kind, known, exactly=False):
+    """ValueError of one line, with what is nearest, where nothing known has this name."""
+    if name in known if exactly else matches([name], known):
+        return
+    folded = {word.casefold(): word for word in known}
+    near = [folded[word] for word in get_close_matches(name.casefold(), folded, 3, 0.5)]
+    raise ValueError(f"{option} {name}: there is no such {kind}" + (f"; nearest: {', '.join(near)}" if near else ""))
 
 
 def case_of(item):

@@ -44,7 +44,7 @@ class Bound:
     dtype: str = "float64"
     argument: str = ""                             # what --adapter says, for the command that runs a failure again
     calls: list = field(default_factory=list)      # what this example asked, for the replay file
-    unsupported: list = field(default_factory=list)     # the NotImplementedErrors of this property's examples
+    unsupported: list = field(default_factory=list)     # what this property's examples asked in vain
     handed: list = field(default_factory=list)     # what the last call returned, and what has been left in it
 
     @property

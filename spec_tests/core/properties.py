@@ -14,7 +14,7 @@ import inspect
 from collections import defaultdict
 from pathlib import Path
 
-from sae_spec.spec_tests.operations.answers import Lost, Misbehaved
+from sae_spec.spec_tests.operations.answers import Lost, Misbehaved, Missing
 from sae_spec.spec_tests.core.cases import Failure, write_tensor
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.tally import TALLY
@@ -51,7 +51,8 @@ def clause(*ids, dtypes=None, agreement=False):
             except (Exception, Lost) as error:
                 raise Failure(_story(ids, test, adapter, error)) from error
             if adapter.unsupported:     # what it has is right, but it does not have everything: no pass
-                raise adapter.unsupported[0]
+                asked = sorted({error.asked for error in adapter.unsupported})
+                raise Missing(str(adapter.unsupported[0]), ", ".join(asked))
 
         run.clauses, run.dtypes, run.agreement, run.written = ids, dtypes, agreement, written
         for id in ids:
@@ -69,7 +70,7 @@ def _counted(ids, inner):
         ran = True
         try:
             inner(*positional, **arguments)
-        except NotImplementedError as error:        # to Hypothesis it would be a failure, to be shrunk and reported
+        except Missing as error:        # to Hypothesis it would be a failure, to be shrunk and reported
             adapter.unsupported.append(error)
             ran = False
         finally:

@@ -10,6 +10,17 @@ from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.tally import OUTCOMES
 
 
+COLUMNS = {
+    "pass": "tests that passed; a test is a golden case or a property in one dtype, and counts for each clause that it names",
+    "fail": "tests that failed",
+    "unsupported": "tests that asked for something the adapter says it does not have: no pass",
+    "known_failure": "tests that failed, and are on the list of those that are expected to",
+    "cases": "golden cases that were run, whatever came of them",
+    "examples": "examples of properties that were run, those that looked for a smaller failing one included",
+    "worst_error_over_allowed": "of all golden cases, the largest error as a share of what is allowed; 0 where nothing differed",
+}
+
+
 def report_document(tally, adapters, exitstatus):
     """Everything that ran, as plain data."""
     return {
@@ -20,6 +31,7 @@ def report_document(tally, adapters, exitstatus):
         "environment": environment(),
         "exit_status": int(exitstatus),
         "tests": {outcome: tally.tests[outcome] for outcome in OUTCOMES},
+        "columns": COLUMNS,
         "clauses": tally.as_dict(),
         "unsupported_reasons": dict(tally.unsupported),
         "failures": tally.failures,
@@ -37,12 +49,15 @@ def environment():
     return versions
 
 
+HEADING = "clause × dtype: tests passed, (golden cases + examples of properties) run; a test counts for each clause it names"
+
+
 def print_report(tally, console=None):
     """Clause by dtype: how many tests passed, and how many golden cases and examples they ran."""
     from rich.console import Console
 
     console = console or Console()
-    console.print("clause × dtype: tests passed, (golden cases + examples) run", style="italic", highlight=False)
+    console.print(HEADING, style="italic", highlight=False)
     console.print(table(tally))
     for reason, count in tally.unsupported.most_common():
         console.print(f"unsupported, {count} tests: {reason}", style="yellow", highlight=False)

@@ -14,6 +14,14 @@ class Misbehaved(Exception):
     """The implementation raised what no caller should meet, or returned what is no answer."""
 
 
+class Missing(NotImplementedError):
+    """What the implementation does not have: its own words, and what it was asked for them."""
+
+    def __init__(self, reason, asked):
+        super().__init__(reason)
+        self.asked = asked
+
+
 class Lost(BaseException):
     """A program that ended, or did not answer in time. Hypothesis lets it pass: no smaller example is worth the wait."""
 
@@ -37,13 +45,13 @@ def listen_for_ctrl_c():
 def ask(module, operation, config, inputs, dtype):
     """{output: float64 array} of `module.run`.
 
-    raises  NotImplementedError for what it does not have, ValueError for a caller's mistake, both with text; Misbehaved or
-            Lost, with what happened, for everything else but the user's own Ctrl-C
+    raises  Missing for what it does not have, ValueError for a caller's mistake, both with text; Misbehaved or Lost, with
+            what happened, for everything else but the user's own Ctrl-C
     """
     try:
         answer = module.run(operation, config, inputs, dtype)
     except NotImplementedError as error:
-        raise NotImplementedError(said(error)) from None
+        raise Missing(said(error) or "no reason given", question(operation, config)) from None
     except ValueError as error:
         raise ValueError(said(error)) from error
     except (Stopped, Lost, Misbehaved):
@@ -74,6 +82,13 @@ class Outputs(dict):
 
     def __missing__(self, name):
         raise Misbehaved(f"{self.operation} did not return {name}, it returned {', '.join(map(str, self)) or 'nothing'}")
+
+
+def question(operation, config):
+    """An operation, and what it turns on: "encode topk"."""
+    record = OPERATIONS.get(operation)
+    turn = config.get(record.turns_on or "activation", "") if record else ""
+    return f"{operation} {turn}".strip()
 
 
 def outputs_of(operation):

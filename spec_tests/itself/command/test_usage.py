@@ -77,9 +77,21 @@ def test_files_that_cannot_be_read_are_one_line(refused, tmp_path):
     assert "bad.toml: known_failure[0].reason: " in refused("--adapter", path, "--known-failures", "bad.toml")
 
 
+@pytest.mark.parametrize("option, name, said", [
+    ("--clause", "ACT-99", "there is no such clause; nearest: ACT-9"), ("--clause", "act-4", "nearest: ACT-4"),
+    ("--clause", "XYZ-*", "there is no such clause"),
+    ("--require", "ACT-1,ATC-2", "--require ATC-2: there is no such clause; nearest: ACT-2"),
+    ("--case", "topk-all-equals", "there is no such golden case; nearest: topk-all-equal"),
+    ("--exclude", "TOYS-*", "there is no such clause, golden case or property"),
+])
+def test_a_name_that_names_nothing_is_one_line_with_what_is_nearest(option, name, said, refused):
+    assert said in refused("--adapter", "reference_numpy", option, name)
+
+
 def test_nothing_selected_is_no_success(tmp_path):
     path = adapter(tmp_path, RELU_ONLY)
-    assert start(tmp_path, "--adapter", path, "--case", "no-such-case").status == 1
+    ran = start(tmp_path, "--adapter", path, "--case", "topk-all-equal", "--clause", "ACT-1")
+    assert ran.status == 1 and "no test is left" in ran.err
 
 
 def test_nothing_passed_is_no_success(tmp_path):

@@ -26,7 +26,26 @@ def test_unsupported_is_counted_and_is_no_pass(tmp_path):
     assert counts["cases"] > 0 and counts["examples"] >= 10
     assert report["tests"]["unsupported"] == sum(report["unsupported_reasons"].values()) > 0
     assert f"tests: {report['tests']['pass']} pass, 0 fail, {report['tests']['unsupported']} unsupported" in ran.out
-    assert "no activation_backward" in ran.out and report["adapters"] == [["relu-only", "1"]]
+    assert "no activation_backward (asked was activation_backward relu)" in ran.out and report["adapters"] == [["relu-only", "1"]]
+    assert set(counts) == set(report["columns"])
+
+
+HALF = """
+from sae_spec.spec_tests.adapters import reference_numpy
+
+NAME, VERSION, DTYPES = "half", "1", ["float64"]
+
+
+def run(operation, config, inputs, dtype):
+    if config.get("activation") in ("topk", "gated"):
+        raise NotImplementedError
+    return reference_numpy.run(operation, config, inputs, dtype)
+"""
+
+
+def test_a_property_that_reaches_something_missing_says_what_that_was(tmp_path):
+    ran = start(tmp_path, "--adapter", adapter(tmp_path, HALF), "--clause", "SAE-11", "--properties-only", "--effort", "normal")
+    assert "no reason given (asked was encode gated, encode topk)" in ran.out, ran.out
 
 
 def test_require_makes_unsupported_a_failure(tmp_path):
