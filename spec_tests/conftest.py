@@ -2,13 +2,14 @@
 
 import fnmatch
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from sae_spec.spec_tests.core.adapter import DTYPES, Bound, load_adapter
 from sae_spec.spec_tests.operations.answers import Missing, listen_for_ctrl_c
-from sae_spec.spec_tests.core.cases import Failure, command
+from sae_spec.spec_tests.core.cases import FIXTURES, Failure, command, read_index
 from sae_spec.spec_tests.core.examples import draw_from_the_seed_alone
 from sae_spec.spec_tests.core.known_failures import known_failures_text, read_known_failures
 from sae_spec.spec_tests.core.options import EXAMPLES, OPTIONS
@@ -188,7 +189,10 @@ def write_files(config, exitstatus):
     """The report, and the list of what is known to fail from now on."""
     path, known_path = config.getoption("--report"), config.getoption("--write-known-failures")
     if path:
-        document = report_document(TALLY, [(label, module) for label, _, module, _ in bound_adapters(config)], exitstatus)
+        adapters = [(label, module) for label, _, module, _ in bound_adapters(config)]
+        replayed = [Path(name) for name in config.getoption("--case") or [] if name.endswith(".json")]
+        files = replayed or [FIXTURES / name for name in read_index(FIXTURES)["files"]]
+        document = report_document(TALLY, adapters, exitstatus, files)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
     if known_path:

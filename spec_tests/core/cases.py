@@ -16,11 +16,14 @@ import numpy as np
 
 from sae_spec.spec_tests.core.adapter import DTYPES, Bound, names_argument
 from sae_spec.spec_tests.operations.answers import Lost, Misbehaved
+from sae_spec.spec_tests.operations.soundness import nearest, why_unsound
 from sae_spec.spec_tests.core.clauses import clauses
-from sae_spec.spec_tests.core.compare import compare
+from sae_spec.spec_tests.core.compare import allowed_error, compare
 
 FIXTURES = Path(find_spec("sae_spec.fixtures").origin).resolve().parent      # data: nothing of it is imported
 FORMAT = 1
+REGENERATE = "python -m sae_spec.fixtures.generate says what is wrong, and brings it in line"
+WIDEST = 4                              # times the general rule of compare.py: a case's own `allowed` is at most this
 PROGRAM = "subprocess_json"             # the adapter of a program, which the environment names
 
 
@@ -80,9 +83,9 @@ def read_cases(path, checked=None):
         raise FixtureError(f"{path}: format: is missing; this is not a fixture file")
     if document["format"] != FORMAT:
         raise FixtureError(f"{path}: format: is {document['format']!r}, this suite reads {FORMAT}")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != checked:
+    if sha256(path) != checked:
         check_schema(path, document)
-    cases = [_case(path, number, raw) for number, raw in enumerate(document["cases"])]
+    cases = [read_case(path, number, raw) for number, raw in enumerate(document["cases"])]
     for number, case in enumerate(cases):
         unknown = set(case.flags) - set(document["flags"])
         if unknown:
@@ -104,7 +107,8 @@ def field_of(parts):
     return text.lstrip(".") or "the document"
 
 
-def _case(path, number, raw):
+def read_case(path, number, raw):
+    """A Case from its JSON, which must follow the schema."""
     def tensors(group):
         return {name: read_tensor(f"{path}: cases[{number}].{group}.{name}", tensor)
                 for name, tensor in raw.get(group, {}).items()}
@@ -119,22 +123,23 @@ def _case(path, number, raw):
 
 def read_tensor(where, tensor):
     """A float64 array from {"shape", "data"}; numbers that are not finite are strings."""
-    flat = []
+    flat, shape = [], tuple(tensor["shape"])
 
-    def walk(data):
-        for item in data if isinstance(data, list) else [data]:
-            if isinstance(item, list):
-                walk(item)
-                continue
-            number = NONFINITE.get(item) if isinstance(item, str) else item
-            if not isinstance(number, (int, float)):
-                raise FixtureError(f"{where}: holds {str(item)[:50]!r}, which is not a number")
-            flat.append(number)
+    def walk(data, axes):
+        """Whether the lists are nested as the axes say."""
+        if isinstance(data, list):
+            return all([walk(item, axes[1:]) for item in data]) and bool(axes) and len(data) == axes[0]
+        number = NONFINITE.get(data) if isinstance(data, str) else data
+        if not isinstance(number, (int, float)):
+            raise FixtureError(f"{where}: holds {str(data)[:50]!r}, which is not a number")
+        flat.append(number)
+        return not axes
 
-    walk(tensor["data"])
-    shape = tuple(tensor["shape"])
+    nested = walk(tensor["data"], shape)
     if len(flat) != int(np.prod(shape)):
         raise FixtureError(f"{where}: holds {len(flat)} numbers, its shape {list(shape)} needs {int(np.prod(shape))}")
+    if not nested:
+        raise FixtureError(f"{where}: its numbers are not nested as its shape {list(shape)} says")
     return np.array(flat, dtype=np.float64).reshape(shape)
 
 
@@ -172,6 +177,11 @@ def read_config(value):
     return NONFINITE.get(value, value) if isinstance(value, str) else value
 
 
+def names_of_areas(folder):
+    """The files of a folder that hold golden cases."""
+    return [path.name for path in folder.glob("*.json") if path.name not in ("index.json", "schema.json")]
+
+
 def read_index(folder):
     """index.json: how many cases each file holds, and the ids that were retired."""
     path = folder / "index.json"
@@ -184,16 +194,20 @@ def read_index(folder):
     for name, entry in index["files"].items():
         if not isinstance(entry, dict) or not isinstance(entry.get("cases"), int):
             raise FixtureError(f"{path}: files.{name}.cases: is missing or not a number")
+        if not isinstance(entry.get("sha256"), str):
+            raise FixtureError(f"{path}: files.{name}.sha256: is missing or not text")
+    for stray in sorted(set(names_of_areas(folder)) - set(index["files"])):
+        raise FixtureError(f"{folder / stray}: is not in index.json, so nothing of it would run; {REGENERATE}")
     return index
 
 
 @cache
 def golden_cases(folder=FIXTURES):
-    """Every golden case, and proof that none went missing: counts must equal index.json's."""
+    """Every golden case, and proof that none went missing or was changed: counts and hashes must equal index.json's."""
     index = read_index(folder)
     cases = []
     for name, entry in index["files"].items():
-        of_file = read_cases(folder / name, entry.get("sha256"))      # the generator checks before it hashes
+        of_file = read_cases(folder / name, entry["sha256"])      # the generator checks before it hashes
         if len(of_file) != entry["cases"]:
             raise FixtureError(f"{folder / name}: cases: holds {len(of_file)}, index.json promises {entry['cases']}")
         cases += of_file
@@ -204,7 +218,32 @@ def golden_cases(folder=FIXTURES):
         if case.id in seen or case.id in index["retired"]:
             raise FixtureError(f"{folder / case.file}: id: {case.id} is used twice or was retired")
         seen.add(case.id)
+        check_sound(folder / case.file, case)
+    for name, entry in index["files"].items():
+        if sha256(folder / name) != entry["sha256"]:
+            raise FixtureError(f"{folder / name}: sha256: is not index.json's, so a number may have changed; {REGENERATE}")
     return tuple(cases)
+
+
+def check_sound(path, case):
+    """FixtureError for a case about what there is not, whose parts do not fit each other, or that any number would pass.
+
+    Nothing is computed: whether the numbers are right is the generator's to say, and that they are still its, the hashes'.
+    """
+    why = [f"clauses: there is no {id}{nearest(id, clauses())}" for id in case.clauses if id not in clauses()]
+    why += [text for text in [why_unsound(case)] if text]
+    for name, limits in case.allowed.items():
+        for dtype, limit in limits.items():
+            most = WIDEST * allowed_error(case.expected[name], dtype)
+            if not limit <= most:
+                why.append(f"expected.{name}.allowed.{dtype}: {limit:g} is above {most:.3g}, {WIDEST} times the general rule")
+    if why:
+        raise FixtureError(f"{path}: {case.id}: {why[0]}")
+
+
+def sha256(path):
+    """The hash of a file's bytes."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 @cache

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from sae_spec.reference import SPEC_VERSION
 from sae_spec.spec_tests.core.adapter import DTYPES
-from sae_spec.spec_tests.core.cases import FIXTURES, read_json
+from sae_spec.spec_tests.core.cases import FIXTURES, sha256
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.tally import OUTCOMES
 
@@ -21,12 +21,15 @@ COLUMNS = {
 }
 
 
-def report_document(tally, adapters, exitstatus):
-    """Everything that ran, as plain data."""
+def report_document(tally, adapters, exitstatus, paths):
+    """Everything that ran, as plain data.
+
+    paths  the files of the golden cases that ran
+    """
     return {
         "format": 1,
         "spec": SPEC_VERSION,
-        "fixtures": {name: entry["sha256"] for name, entry in read_json(FIXTURES / "index.json")["files"].items()},
+        "fixtures": {path.name: sha256(path) for path in paths},
         "adapters": sorted({(module.NAME, str(module.VERSION)) for _, module in adapters}),
         "environment": environment(),
         "exit_status": int(exitstatus),
@@ -57,6 +60,7 @@ def print_report(tally, console=None):
     from rich.console import Console
 
     console = console or Console()
+    console.print(f"specification {SPEC_VERSION}, golden data {sha256(FIXTURES / 'index.json')[:12]}", highlight=False)
     console.print(HEADING, style="italic", highlight=False)
     console.print(table(tally))
     for reason, count in tally.unsupported.most_common():

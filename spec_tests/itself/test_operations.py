@@ -10,32 +10,16 @@ from sae_spec.spec_tests.adapters import reference_numpy
 from sae_spec.spec_tests.core.adapter import Bound, names_argument
 from sae_spec.spec_tests.core.cases import golden_cases
 from sae_spec.spec_tests.operations import AREAS, OPERATIONS
+from sae_spec.spec_tests.operations.soundness import UNDER_ANY_NAME, lengths
 
-ANY = "…"                                       # a record's word for inputs under any names
 CASES = [case for case in golden_cases() if not case.error]
 REFUSALS = [(operation, value, argument) for operation in OPERATIONS.values()
             for value, signature in operation.values().items() for argument in signature.refused]
 
 
-def lengths(tensor, shape, known):
-    """The lengths of the named dimensions, B standing for any number of them, added to those `known`; or AssertionError."""
-    if tensor.shape == "any":
-        return known
-    names = [name for name in tensor.shape.strip("(),").split(", ") if name]
-    if "B" in names:
-        at, more = names.index("B"), len(shape) - len(names) + 1
-        assert more >= 0, f"{tensor} has shape {shape}"
-        shape = (*shape[:at], tuple(shape[at:at + more]), *shape[at + more:])
-    assert len(shape) == len(names), f"{tensor} has shape {shape}"
-    for name, length in zip(names, shape):
-        want = int(name) if name.isdigit() else known.setdefault(name, length)
-        assert length == want, f"{tensor} has shape {shape}, {name} is {want} elsewhere"
-    return known
-
-
 def check_names(what, declared, names):
     """Every name is declared, and every name that is not optional is there."""
-    if ANY not in declared:
+    if UNDER_ANY_NAME not in declared:
         assert not set(names) - set(declared), what
         assert not {name for name, entry in declared.items() if not entry.optional} - set(names), what
 

@@ -6,8 +6,7 @@ from numbers import Real
 import numpy as np
 
 from sae_spec.spec_tests.operations import OPERATIONS
-
-UNDER_ANY_NAME = "…"            # a record's word for outputs under names of the caller's
+from sae_spec.spec_tests.operations.soundness import UNDER_ANY_NAME
 
 
 class Misbehaved(Exception):

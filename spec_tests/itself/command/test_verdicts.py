@@ -6,7 +6,8 @@ import shlex
 import numpy as np
 import pytest
 
-from sae_spec.spec_tests.core.cases import golden_cases
+from sae_spec.reference import SPEC_VERSION
+from sae_spec.spec_tests.core.cases import FIXTURES, golden_cases, sha256
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.commands import start
 from sae_spec.spec_tests.core.known_failures import read_known_failures
@@ -112,6 +113,17 @@ def test_the_report_lists_the_failures(broken):
     report = json.loads((broken[0] / "out.json").read_text())
     assert report["exit_status"] == 1 and report["tests"]["fail"] == len(report["failures"]) > 0
     assert all("ACT-5" in failure["clauses"] and failure["message"] for failure in report["failures"])
+
+
+def test_the_report_says_which_golden_data_ran(broken):
+    folder, ran = broken
+    report = json.loads((folder / "out.json").read_text())
+    assert report["spec"] == SPEC_VERSION and report["fixtures"]["activations.json"] == sha256(FIXTURES / "activations.json")
+    assert f"specification {SPEC_VERSION}, golden data {sha256(FIXTURES / 'index.json')[:12]}" in ran.out
+    replay = reruns(ran)[-1]
+    start(folder, *replay, "--report", "replayed.json")
+    path = folder / replay[-1]
+    assert json.loads((folder / "replayed.json").read_text())["fixtures"] == {path.name: sha256(path)}
 
 
 def test_workers_count_as_one_process_does(broken):
