@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from sae_spec.spec_tests.core.adapter import DTYPES, Bound, load_adapter
-from sae_spec.spec_tests.operations.answers import Missing, listen_for_ctrl_c
+from sae_spec.spec_tests.asking.answers import Missing, listen_for_ctrl_c
 from sae_spec.spec_tests.core.cases import FIXTURES, Failure, command, read_index
 from sae_spec.spec_tests.core.examples import draw_from_the_seed_alone
 from sae_spec.spec_tests.core.known_failures import known_failures_text, read_known_failures

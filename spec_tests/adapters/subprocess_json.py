@@ -30,7 +30,7 @@ from collections import Counter
 from contextlib import suppress
 from itertools import count
 
-from sae_spec.spec_tests.operations.answers import Lost, Misbehaved
+from sae_spec.spec_tests.asking.answers import Lost, Misbehaved
 from sae_spec.spec_tests.core.cases import read_tensor, write_config, write_tensor
 
 PATIENCE, PATIENCE_IN_ALL = 3, 10       # unanswered requests after which an operation, or nothing, is asked any more

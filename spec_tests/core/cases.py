@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sae_spec.spec_tests.core.adapter import DTYPES, Bound, names_argument
-from sae_spec.spec_tests.operations.answers import Lost, Misbehaved
-from sae_spec.spec_tests.operations.soundness import nearest, why_unsound
+from sae_spec.spec_tests.asking.answers import Lost, Misbehaved
+from sae_spec.spec_tests.asking.soundness import nearest, why_unsound
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.compare import allowed_error, compare
 

@@ -14,7 +14,7 @@ import inspect
 from collections import defaultdict
 from pathlib import Path
 
-from sae_spec.spec_tests.operations.answers import Lost, Misbehaved, Missing
+from sae_spec.spec_tests.asking.answers import Lost, Misbehaved, Missing
 from sae_spec.spec_tests.core.cases import Failure, write_tensor
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.tally import TALLY

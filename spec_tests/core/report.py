@@ -37,6 +37,7 @@ def report_document(tally, adapters, exitstatus, paths):
         "columns": COLUMNS,
         "clauses": tally.as_dict(),
         "unsupported_reasons": dict(tally.unsupported),
+        "asked_otherwise": dict(tally.otherwise),
         "failures": tally.failures,
     }
 
@@ -65,6 +66,8 @@ def print_report(tally, console=None):
     console.print(table(tally))
     for reason, count in tally.unsupported.most_common():
         console.print(f"unsupported, {count} tests: {reason}", style="yellow", highlight=False)
+    for how, count in tally.otherwise.most_common():
+        console.print(f"asked otherwise, {count} calls: {how}", highlight=False)
     console.print(summary(tally), highlight=False)
 
 

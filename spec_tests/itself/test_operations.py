@@ -10,7 +10,7 @@ from sae_spec.spec_tests.adapters import reference_numpy
 from sae_spec.spec_tests.core.adapter import Bound, names_argument
 from sae_spec.spec_tests.core.cases import golden_cases
 from sae_spec.spec_tests.operations import AREAS, OPERATIONS
-from sae_spec.spec_tests.operations.soundness import UNDER_ANY_NAME, lengths
+from sae_spec.spec_tests.asking.soundness import UNDER_ANY_NAME, lengths
 
 CASES = [case for case in golden_cases() if not case.error]
 REFUSALS = [(operation, value, argument) for operation in OPERATIONS.values()

@@ -6,7 +6,7 @@ from numbers import Real
 import numpy as np
 
 from sae_spec.spec_tests.operations import OPERATIONS
-from sae_spec.spec_tests.operations.soundness import UNDER_ANY_NAME
+from sae_spec.spec_tests.asking.soundness import UNDER_ANY_NAME
 
 
 class Misbehaved(Exception):
