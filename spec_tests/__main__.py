@@ -1,6 +1,7 @@
 """python -m sae_spec.spec_tests --adapter NAME_OR_PATH: check an implementation against the specification."""
 
 import os
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,8 +21,7 @@ def main(argv=None):
     if "--operations" in words:
         print(all_operations(), end="")
         return 0
-    if "--command" in words:
-        words = with_command(words)
+    words = with_command(words)
     if not any(word == "--adapter" or word.startswith("--adapter=") for word in words):
         print("sae_spec.spec_tests: --adapter is missing; --help says what there is", file=sys.stderr)
         return 2
@@ -29,35 +29,54 @@ def main(argv=None):
         if not find_spec(package):
             print(f"sae_spec.spec_tests: {package} is missing: pip install 'sae-spec[test]'", file=sys.stderr)
             return 2
-    import pytest
-
-    from sae_spec.spec_tests.core.adapter import load_adapter
-    from sae_spec.spec_tests.core.cases import golden_cases, read_cases
-    from sae_spec.spec_tests.core.known_failures import read_known_failures
-
     try:
-        golden_cases()
-        for name in values_of("--adapter", words):
-            load_adapter(name)
-        for name in values_of("--case", words):
-            if name.endswith(".json"):
-                read_cases(name)
-        for name in values_of("--known-failures", words):
-            read_known_failures(Path(name))
+        read_what_is_named(words)
     except (ValueError, ImportError) as error:
         print(f"sae_spec.spec_tests: {error}", file=sys.stderr)
         return 2
+    import pytest
+
     # No configuration file of the caller's project may change what runs: hence an empty one.
     options = ["-c", os.devnull, f"--rootdir={CONFORMANCE.parent}", "--import-mode=importlib", "-p", "no:cacheprovider",
                "-q", "--no-header", "--tb=short"]
     status = int(pytest.main([*options, *conformance_files(), *words]))
-    return 1 if status == pytest.ExitCode.NO_TESTS_COLLECTED else status
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        print("sae_spec.spec_tests: no test is left: the options together, or the adapter's dtypes, leave all of them out", file=sys.stderr)
+        return 1
+    return status
+
+
+def read_what_is_named(words):
+    """Read the golden data, and what the options name, before anything runs; ValueError or ImportError of one line."""
+    from sae_spec.spec_tests import selection
+    from sae_spec.spec_tests.core.adapter import load_adapter
+    from sae_spec.spec_tests.core.cases import golden_cases, read_cases
+    from sae_spec.spec_tests.core.known_failures import read_known_failures
+    from sae_spec.spec_tests.core.options import seconds
+
+    for text in values_of("--timeout", words):
+        os.environ["SAE_SPEC_TIMEOUT"] = str(seconds(text))
+    selection.check_names(lambda option: values_of(option, words), golden_cases(), property_names())
+    for name in values_of("--adapter", words):
+        load_adapter(name)
+    for name in values_of("--case", words):
+        if name.endswith(".json"):
+            read_cases(name)
+    for name in values_of("--known-failures", words):
+        read_known_failures(Path(name))
+    if "--golden-only" in words and "--properties-only" in words:
+        raise ValueError("--golden-only and --properties-only together leave nothing")
 
 
 def conformance_files():
     """What an implementation is judged by. The suite's tests of itself and of our production code are not among it."""
     files = sorted(CONFORMANCE.rglob("test_*.py"), key=lambda path: (path.name != GOLDEN, path))
     return [str(path) for path in files]
+
+
+def property_names():
+    """The names of all properties, as their files have them."""
+    return re.findall(r"^def (test_\w+)", "\n".join(Path(file).read_text(encoding="utf-8") for file in conformance_files()), re.M)
 
 
 def all_operations():
@@ -75,12 +94,13 @@ def values_of(option, words):
 
 
 def with_command(words):
-    """--command "./prog" is the subprocess adapter, told which program by the environment."""
-    at = words.index("--command")
-    if at + 1 == len(words):
-        return words
-    os.environ["SAE_SPEC_COMMAND"] = words[at + 1]
-    return words[:at] + words[at + 2:] + ["--adapter", "subprocess_json"]
+    """--command "./prog" is the subprocess adapter, told by the environment which program."""
+    for program in values_of("--command", words):
+        os.environ["SAE_SPEC_COMMAND"] = program
+        kept = [word for before, word in zip(["", *words], words)
+                if "--command" not in (before, word) and not word.startswith("--command=")]
+        return [*kept, "--adapter", "subprocess_json"]
+    return words
 
 
 if __name__ == "__main__":

@@ -2,16 +2,19 @@
 
 import fnmatch
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from sae_spec.spec_tests.core.adapter import DTYPES, Bound, load_adapter
-from sae_spec.spec_tests.core.cases import Failure, command
+from sae_spec.spec_tests.asking.answers import Missing, listen_for_ctrl_c
+from sae_spec.spec_tests.core.cases import FIXTURES, Failure, command, read_index
 from sae_spec.spec_tests.core.examples import draw_from_the_seed_alone
-from sae_spec.spec_tests.core.known_failures import read_known_failures
+from sae_spec.spec_tests.core.known_failures import known_failures_text, read_known_failures
 from sae_spec.spec_tests.core.options import EXAMPLES, OPTIONS
 from sae_spec.spec_tests.core.report import print_report, report_document
+from sae_spec.spec_tests.selection import case_of, clauses_of, name_of, selected
 from sae_spec.spec_tests.core.tally import TALLY
 from sae_spec.torch_impl.training.atomic import replace_text
 
@@ -28,6 +31,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     draw_from_the_seed_alone()
+    listen_for_ctrl_c()
     settings.register_profile(
         "sae-spec", max_examples=EXAMPLES[config.getoption("--effort")], derandomize=True, deadline=None, database=None,
         print_blob=False, report_multiple_bugs=False, phases=[Phase.explicit, Phase.generate, Phase.shrink],
@@ -77,27 +81,11 @@ def adapter(request):
     return Bound(module, dtype, argument)
 
 
-def clauses_of(item):
-    """The clauses an item is about: a property's, or a golden case's."""
-    case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-    return case.clauses if case else getattr(item.function, "clauses", ())
-
-
 def pytest_collection_modifyitems(config, items):
-    patterns, names = config.getoption("--clause"), config.getoption("--case")
-    selected = []
-    for item in items:
-        if patterns and not any(fnmatch.fnmatch(id, pattern) for id in clauses_of(item) for pattern in patterns):
-            continue
-        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        if case and "adapter" in item.callspec.params and item.callspec.params["adapter"][-1] not in case.dtypes:
-            continue
-        if names and not (case and (case.id in names or any(name.endswith(".json") for name in names))):
-            continue
-        selected.append(item)
-    if len(selected) < len(items):
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(selected)])
-        items[:] = selected
+    wanted = [item for item in items if selected(item, config.getoption)]
+    if len(wanted) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(wanted)])
+        items[:] = wanted
     # Of two workers the one that begins a test of a minute at the very end would keep the other waiting.
     items.sort(key=lambda item: not any(mark.kwargs.get("begins_first") for mark in item.iter_markers("long")))
 
@@ -122,7 +110,7 @@ def pytest_runtest_makereport(item, call):
 
 def unsupported(report, error, ids, config):
     """The adapter does not have it: skipped and counted, or failed where it was required."""
-    reason = str(error) or "no reason given"
+    reason = f"{error} (asked was {error.asked})" if isinstance(error, Missing) else str(error)
     patterns = [word.strip() for words in config.getoption("--require") for word in words.split(",")]
     required = [id for id in ids if any(fnmatch.fnmatch(id, pattern) for pattern in patterns)]
     TALLY.unsupported[reason] += 1
@@ -135,21 +123,21 @@ def unsupported(report, error, ids, config):
 
 def failed(report, item, error, argument, dtype):
     """A failure: known (and then no failure), or told in full and left behind as a replay file."""
-    ids = clauses_of(item)
-    case = item.callspec.params.get("case")
+    ids, name = clauses_of(item), name_of(item)
     for known in item.config.known_failures:
-        if known.matches(ids, case.id if case else item.originalname, dtype):
+        if known.matches(ids, *name.values(), dtype):
             known.hits += 1
             why = (report.location[0], report.location[1] or 0, f"known failure: {known.reason}")
             report.outcome, report.longrepr = "skipped", why
             return "known_failure"
     if isinstance(error, Failure):
         text = str(error)
-        if not case:
+        if not case_of(item):
             again = replay_file(item, argument, dtype)
             text += f"\n  again: {again}" if again else ""
         report.longrepr = text
-    TALLY.failures.append({"clauses": list(ids), "test": item.nodeid, "dtype": dtype, "message": str(report.longrepr)})
+    TALLY.failures.append({"clauses": list(ids), "test": item.nodeid, "name": name, "dtype": dtype,
+                           "message": str(report.longrepr)})
     return "fail"
 
 
@@ -158,13 +146,17 @@ def replay_file(item, argument, dtype):
     from sae_spec.spec_tests.adapters import reference_numpy
     from sae_spec.spec_tests.core.replay import replay_document
 
+    again = command(argument, dtype, "--clause", clauses_of(item)[0])
     document = replay_document(item.originalname, clauses_of(item), item.funcargs["adapter"].calls, reference_numpy)
     if not document["cases"]:
-        return command(argument, dtype, "--clause", clauses_of(item)[0])
+        return again
     folder = item.config.getoption("--failures")
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{item.originalname}-{dtype}.json"
-    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        return f"{again}   (no replay file: {path}: {error.strerror})"
     return command(argument, dtype, "--case", path)
 
 
@@ -172,15 +164,44 @@ def replay_file(item, argument, dtype):
 
 def pytest_sessionfinish(session, exitstatus):
     config = session.config
-    path = config.getoption("--report")
+    if hasattr(config, "workeroutput"):         # one of several processes: the first of them makes the report
+        config.workeroutput["sae_spec"] = [TALLY.to_text(), [known.hits for known in config.known_failures]]
+        return
+    stale = [known for known in config.known_failures if not known.hits]
+    if session.exitstatus == 0 and (stale or nothing_passed(config)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    write_files(config, session.exitstatus)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """A worker of pytest-xdist has ended: what it counted is added, or is known to be missing."""
+    if "sae_spec" not in (getattr(node, "workeroutput", None) or {}):
+        TALLY.lost(f"{node.gateway.id} ended without its counts, which are missing here: {error}")
+        return
+    text, hits = node.workeroutput["sae_spec"]
+    TALLY.add_text(text)
+    for known, number in zip(node.config.known_failures, hits):
+        known.hits += number
+
+
+def write_files(config, exitstatus):
+    """The report, and the list of what is known to fail from now on."""
+    path, known_path = config.getoption("--report"), config.getoption("--write-known-failures")
     if path:
-        pairs = bound_adapters(config)
-        document = report_document(TALLY, [(label, module) for label, _, module, _ in pairs], exitstatus)
+        adapters = [(label, module) for label, _, module, _ in bound_adapters(config)]
+        replayed = [Path(name) for name in config.getoption("--case") or [] if name.endswith(".json")]
+        files = replayed or [FIXTURES / name for name in read_index(FIXTURES)["files"]]
+        document = report_document(TALLY, adapters, exitstatus, files)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
-    stale = [known for known in config.known_failures if not known.hits]
-    if stale and session.exitstatus == 0:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if known_path:
+        replace_text(known_path, known_failures_text([known for known in config.known_failures if known.hits], TALLY.failures))
+
+
+def nothing_passed(config):
+    """Of what an implementation was asked nothing passed: it did nothing, or all was unsupported."""
+    return bool(config.getoption("--adapter")) and not TALLY.tests["pass"]
 
 
 def pytest_terminal_summary(terminalreporter, exitstatus, config):
@@ -189,3 +210,5 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
             terminalreporter.write_line(f"ERROR known failure no longer fails, or matches nothing: {known}", red=True)
     if config.getoption("--adapter"):
         print_report(TALLY)
+        if nothing_passed(config):
+            terminalreporter.write_line("ERROR nothing passed", red=True)

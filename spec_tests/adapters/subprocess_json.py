@@ -2,15 +2,16 @@
 
     python -m sae_spec.spec_tests --command "./my_program --flag"
 
-The program is started once. Each request gets exactly one reply, on one line:
+The program is started once, and anew after it has ended or has not answered within the time limit (--timeout). Each request
+has an id and gets exactly one reply, on one line, with the same id:
 
-    {"operation": "hello"}
-        -> {"name": "my-sae", "version": "1.2", "dtypes": ["float32"]}
-    {"operation": "activation", "dtype": "float32", "config": {"activation": "relu"},
+    {"id": 0, "operation": "hello"}
+        -> {"id": 0, "name": "my-sae", "version": "1.2", "dtypes": ["float32"]}
+    {"id": 1, "operation": "activation", "dtype": "float32", "config": {"activation": "relu"},
      "inputs": {"pre": {"shape": [1, 2], "data": [[-1, 0.5]]}}}
-        -> {"outputs": {"acts": {"shape": [1, 2], "data": [[0, 0.5]]}}}
-        or {"unsupported": "why it does not have this"}
-        or {"error": "k must be at least 1"}          a caller's mistake, naming the argument
+        -> {"id": 1, "outputs": {"acts": {"shape": [1, 2], "data": [[0, 0.5]]}}}
+        or {"id": 1, "unsupported": "why it does not have this"}
+        or {"id": 1, "error": "k must be at least 1"}          a caller's mistake, naming the argument
 
 Numbers that are not finite travel as the strings "NaN", "Infinity" and "-Infinity". `docs/write_an_adapter.md` has a whole
 program.
@@ -19,60 +20,163 @@ program.
 import atexit
 import json
 import os
+import queue
 import shlex
+import signal
 import subprocess
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from itertools import count
 
-from sae_spec.spec_tests.core.cases import read_tensor, write_tensor
+from sae_spec.spec_tests.asking.answers import Lost, Misbehaved
+from sae_spec.spec_tests.core.cases import read_tensor, write_config, write_tensor
+
+PATIENCE, PATIENCE_IN_ALL = 3, 10       # unanswered requests after which an operation, or nothing, is asked any more
+ENDED = None                            # what the reader puts after the last line
+
+
+class Process:
+    """A running program, written to and read from by threads, so that nothing it does can hold the suite."""
+
+    def __init__(self, command):
+        self.popen = subprocess.Popen(shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      start_new_session=True)           # what it starts itself ends with it
+        self.requests, self.lines = queue.SimpleQueue(), queue.SimpleQueue()
+        for work in (self._write, self._read):
+            threading.Thread(target=work, daemon=True).start()
+        atexit.register(self.end)
+
+    def _write(self):
+        with suppress(OSError), self.popen.stdin as stream:     # after the program has ended: reading says so
+            while (text := self.requests.get()) is not ENDED:
+                stream.write(text.encode())
+                stream.flush()
+
+    def _read(self):
+        with self.popen.stdout as stream:
+            for line in stream:
+                self.lines.put(line.decode("utf-8", errors="replace").rstrip("\r\n"))
+        self.lines.put(ENDED)
+
+    def status(self):
+        """How the program ended, in words."""
+        try:
+            return f"exit status {self.popen.wait(timeout=2)}"
+        except subprocess.TimeoutExpired:
+            return "it closed its standard output"
+
+    def end(self):
+        """Kill the program; its exit status."""
+        with suppress(OSError):
+            os.killpg(self.popen.pid, signal.SIGKILL) if hasattr(os, "killpg") else self.popen.kill()
+        self.requests.put(ENDED)
+        return self.popen.wait()
 
 
 class Program:
-    """The running program, and the last of what it said."""
+    """The program, started when it is needed."""
 
     def __init__(self, command):
-        self.command = command
-        try:
-            self.process = subprocess.Popen(shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                            encoding="utf-8", bufsize=1)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"--command {command}: cannot be started: {error}") from None
-        atexit.register(self.process.kill)
+        self.command, self.process, self.ids = command, None, count()
+        self.unanswered = Counter()     # operation -> requests that were given up
 
     def ask(self, request):
-        """The reply to one request; RuntimeError if there is none, or if it is not JSON."""
+        """The reply to one request; Lost if there is none, Misbehaved if it is not one."""
+        operation = request["operation"]
+        if self.unanswered[operation] >= PATIENCE or self.unanswered.total() >= PATIENCE_IN_ALL:
+            raise Lost(f"{self.command} was not asked: {self.unanswered.total()} requests before had no answer in time")
+        if self.process is None:
+            self.process = Process(self.command)
+            if operation != "hello":
+                self.ask({"operation": "hello"})
+        request = {"id": next(self.ids)} | request
+        self.process.requests.put(json.dumps(request, allow_nan=False) + "\n")
+        return self.reply(request)
+
+    def reply(self, request):
+        """What the program says to a request, up to its reply; an extra line is an error once the reply was read."""
+        extra, ends = "", time.monotonic() + timeout()
+        while True:
+            line = self.line(request, ends, extra)
+            try:
+                reply = json.loads(line)
+            except (ValueError, RecursionError):
+                reply = None
+            if not isinstance(reply, dict):
+                extra = extra or f"it printed a line that is not a JSON object: {line[:200]!r}; logs belong on the standard error"
+            elif "id" not in reply:
+                raise Misbehaved(f"{self.command} replied without the id of the request: {line[:200]}")
+            elif reply["id"] == request["id"]:
+                if extra:
+                    raise Misbehaved(f"{self.command}: {extra}")
+                return reply
+            elif not (isinstance(reply["id"], int) and reply["id"] < request["id"]):
+                raise Misbehaved(f"{self.command} replied to request {reply['id']!r}, asked was {request['id']}")
+
+    def line(self, request, ends, extra):
+        """The next line that the program prints."""
         try:
-            self.process.stdin.write(json.dumps(request, allow_nan=False) + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass                        # the program has ended: reading says so
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.command} ended without a reply (exit status {self.process.wait(timeout=10)})")
-        try:
-            reply = json.loads(line)
-        except json.JSONDecodeError:
-            raise RuntimeError(f"{self.command} replied with something that is not JSON: {line[:200]!r}") from None
-        if not isinstance(reply, dict):
-            raise RuntimeError(f"{self.command} replied with something that is not a JSON object: {line[:200]!r}")
-        return reply
+            line = self.process.lines.get(timeout=max(0.0, ends - time.monotonic()))
+        except queue.Empty:
+            self.unanswered[request["operation"]] += 1
+            self.stop()
+            raise Lost(f"{self.command} did not answer {request['operation']} within {timeout():g} s (--timeout); "
+                       f"it was ended{f'; {extra}' if extra else ''}") from None
+        if line is ENDED:
+            status = self.process.status()
+            self.stop()
+            raise Lost(f"{self.command} ended without a reply ({status}){f'; {extra}' if extra else ''}")
+        return line
+
+    def stop(self):
+        self.process.end()
+        self.process = None
+
+
+def timeout():
+    """Seconds that a program has for an answer."""
+    return float(os.environ.get("SAE_SPEC_TIMEOUT", "60"))
+
+
+def hello(program):
+    """Name, version and dtypes of a program; ValueError of one line if it does not say them."""
+    try:
+        said = program.ask({"operation": "hello"})
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--command {program.command}: cannot be started: {error}") from None
+    except (Lost, Misbehaved) as error:
+        raise ValueError(f"--command: {error}") from None
+    name, version, dtypes = (said.get(word) for word in ("name", "version", "dtypes"))
+    if not (isinstance(name, str) and isinstance(dtypes, list)):
+        raise ValueError(f'{program.command}: the reply to "hello" needs name, version and dtypes, it is {said}')
+    return name, version, dtypes
 
 
 if "SAE_SPEC_COMMAND" not in os.environ:
     raise ValueError("--adapter subprocess_json needs --command \"PROGRAM …\"")
 PROGRAM = Program(os.environ["SAE_SPEC_COMMAND"])
-_hello = PROGRAM.ask({"operation": "hello"})
-NAME, VERSION, DTYPES = (_hello.get(word) for word in ("name", "version", "dtypes"))
-if not (isinstance(NAME, str) and isinstance(DTYPES, list)):
-    raise ValueError(f'{PROGRAM.command}: the reply to "hello" needs name, version and dtypes, it is {_hello}')
+NAME, VERSION, DTYPES = hello(PROGRAM)
 
 
 def run(operation, config, inputs, dtype):
     """See `sae_spec.spec_tests.core.adapter`."""
     tensors = {name: write_tensor(array) for name, array in inputs.items()}
-    reply = PROGRAM.ask({"operation": operation, "dtype": dtype, "config": config, "inputs": tensors})
+    reply = PROGRAM.ask({"operation": operation, "dtype": dtype, "config": write_config(config), "inputs": tensors})
     if "unsupported" in reply:
         raise NotImplementedError(reply["unsupported"])
     if "error" in reply:
         raise ValueError(reply["error"])
-    if "outputs" not in reply:
-        raise RuntimeError(f"{PROGRAM.command}: the reply has neither outputs nor error nor unsupported: {reply}")
-    return {name: read_tensor(f"{PROGRAM.command}: {name}", tensor) for name, tensor in reply["outputs"].items()}
+    if not isinstance(reply.get("outputs"), dict):
+        raise Misbehaved(f"{PROGRAM.command}: the reply has neither outputs by name nor error nor unsupported: {str(reply)[:200]}")
+    return {name: tensor_of(name, tensor) for name, tensor in reply["outputs"].items()}
+
+
+def tensor_of(name, tensor):
+    """An output, or Misbehaved where it is not a shape and as many numbers."""
+    try:
+        return read_tensor(name, tensor)
+    except Exception as error:
+        form = error if isinstance(error, ValueError) else 'is not {"shape": [...], "data": ...}'
+        raise Misbehaved(f"{PROGRAM.command}: the output {name} cannot be read: {form}: {str(tensor)[:200]}") from None

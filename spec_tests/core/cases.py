@@ -5,7 +5,7 @@ A golden case, a Hypothesis example and a failure's replay file have one shape (
 
 import hashlib
 import json
-import re
+import os
 import shlex
 from functools import cache
 from importlib.util import find_spec
@@ -14,12 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sae_spec.spec_tests.core.adapter import DTYPES, Bound
+from sae_spec.spec_tests.core.adapter import DTYPES, Bound, names_argument
+from sae_spec.spec_tests.asking.answers import Lost, Misbehaved
+from sae_spec.spec_tests.asking.soundness import nearest, why_unsound
 from sae_spec.spec_tests.core.clauses import clauses
-from sae_spec.spec_tests.core.compare import compare
+from sae_spec.spec_tests.core.compare import allowed_error, compare
 
 FIXTURES = Path(find_spec("sae_spec.fixtures").origin).resolve().parent      # data: nothing of it is imported
 FORMAT = 1
+REGENERATE = "python -m sae_spec.fixtures.generate says what is wrong, and brings it in line"
+WIDEST = 4                              # times the general rule of compare.py: a case's own `allowed` is at most this
+PROGRAM = "subprocess_json"             # the adapter of a program, which the environment names
 
 
 class FixtureError(ValueError):
@@ -78,9 +83,9 @@ def read_cases(path, checked=None):
         raise FixtureError(f"{path}: format: is missing; this is not a fixture file")
     if document["format"] != FORMAT:
         raise FixtureError(f"{path}: format: is {document['format']!r}, this suite reads {FORMAT}")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != checked:
+    if sha256(path) != checked:
         check_schema(path, document)
-    cases = [_case(path, number, raw) for number, raw in enumerate(document["cases"])]
+    cases = [read_case(path, number, raw) for number, raw in enumerate(document["cases"])]
     for number, case in enumerate(cases):
         unknown = set(case.flags) - set(document["flags"])
         if unknown:
@@ -102,14 +107,15 @@ def field_of(parts):
     return text.lstrip(".") or "the document"
 
 
-def _case(path, number, raw):
+def read_case(path, number, raw):
+    """A Case from its JSON, which must follow the schema."""
     def tensors(group):
         return {name: read_tensor(f"{path}: cases[{number}].{group}.{name}", tensor)
                 for name, tensor in raw.get(group, {}).items()}
 
     expected = raw.get("expected", {})
     return Case(raw["id"], tuple(raw["clauses"]), tuple(raw["flags"]), raw["tier"], raw["comment"], raw["operation"],
-                raw["config"], tensors("inputs"), tensors("expected"),
+                read_config(raw["config"]), tensors("inputs"), tensors("expected"),
                 {name: tuple(tensor.get("exact_in", ())) for name, tensor in expected.items()},
                 {name: tensor["allowed"] for name, tensor in expected.items() if "allowed" in tensor},
                 raw.get("error", ""), path.name, tuple(raw.get("dtypes", DTYPES)))
@@ -117,16 +123,23 @@ def _case(path, number, raw):
 
 def read_tensor(where, tensor):
     """A float64 array from {"shape", "data"}; numbers that are not finite are strings."""
-    flat = []
+    flat, shape = [], tuple(tensor["shape"])
 
-    def walk(data):
-        for item in data if isinstance(data, list) else [data]:
-            walk(item) if isinstance(item, list) else flat.append(NONFINITE.get(item, item))
+    def walk(data, axes):
+        """Whether the lists are nested as the axes say."""
+        if isinstance(data, list):
+            return all([walk(item, axes[1:]) for item in data]) and bool(axes) and len(data) == axes[0]
+        number = NONFINITE.get(data) if isinstance(data, str) else data
+        if not isinstance(number, (int, float)):
+            raise FixtureError(f"{where}: holds {str(data)[:50]!r}, which is not a number")
+        flat.append(number)
+        return not axes
 
-    walk(tensor["data"])
-    shape = tuple(tensor["shape"])
+    nested = walk(tensor["data"], shape)
     if len(flat) != int(np.prod(shape)):
         raise FixtureError(f"{where}: holds {len(flat)} numbers, its shape {list(shape)} needs {int(np.prod(shape))}")
+    if not nested:
+        raise FixtureError(f"{where}: its numbers are not nested as its shape {list(shape)} says")
     return np.array(flat, dtype=np.float64).reshape(shape)
 
 
@@ -145,6 +158,30 @@ def write_tensor(array):
     return {"shape": list(array.shape), "data": walk(array.tolist())}
 
 
+def write_config(value):
+    """A configuration as JSON can hold it: numbers that are not finite are strings, NumPy's are Python's."""
+    if isinstance(value, dict):
+        return {name: write_config(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [write_config(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return write_tensor(value)["data"] if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def read_config(value):
+    """The inverse of `write_config`."""
+    if isinstance(value, dict):
+        return {name: read_config(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [read_config(item) for item in value]
+    return NONFINITE.get(value, value) if isinstance(value, str) else value
+
+
+def names_of_areas(folder):
+    """The files of a folder that hold golden cases."""
+    return [path.name for path in folder.glob("*.json") if path.name not in ("index.json", "schema.json")]
+
+
 def read_index(folder):
     """index.json: how many cases each file holds, and the ids that were retired."""
     path = folder / "index.json"
@@ -157,16 +194,20 @@ def read_index(folder):
     for name, entry in index["files"].items():
         if not isinstance(entry, dict) or not isinstance(entry.get("cases"), int):
             raise FixtureError(f"{path}: files.{name}.cases: is missing or not a number")
+        if not isinstance(entry.get("sha256"), str):
+            raise FixtureError(f"{path}: files.{name}.sha256: is missing or not text")
+    for stray in sorted(set(names_of_areas(folder)) - set(index["files"])):
+        raise FixtureError(f"{folder / stray}: is not in index.json, so nothing of it would run; {REGENERATE}")
     return index
 
 
 @cache
 def golden_cases(folder=FIXTURES):
-    """Every golden case, and proof that none went missing: counts must equal index.json's."""
+    """Every golden case, and proof that none went missing or was changed: counts and hashes must equal index.json's."""
     index = read_index(folder)
     cases = []
     for name, entry in index["files"].items():
-        of_file = read_cases(folder / name, entry.get("sha256"))      # the generator checks before it hashes
+        of_file = read_cases(folder / name, entry["sha256"])      # the generator checks before it hashes
         if len(of_file) != entry["cases"]:
             raise FixtureError(f"{folder / name}: cases: holds {len(of_file)}, index.json promises {entry['cases']}")
         cases += of_file
@@ -177,7 +218,32 @@ def golden_cases(folder=FIXTURES):
         if case.id in seen or case.id in index["retired"]:
             raise FixtureError(f"{folder / case.file}: id: {case.id} is used twice or was retired")
         seen.add(case.id)
+        check_sound(folder / case.file, case)
+    for name, entry in index["files"].items():
+        if sha256(folder / name) != entry["sha256"]:
+            raise FixtureError(f"{folder / name}: sha256: is not index.json's, so a number may have changed; {REGENERATE}")
     return tuple(cases)
+
+
+def check_sound(path, case):
+    """FixtureError for a case about what there is not, whose parts do not fit each other, or that any number would pass.
+
+    Nothing is computed: whether the numbers are right is the generator's to say, and that they are still its, the hashes'.
+    """
+    why = [f"clauses: there is no {id}{nearest(id, clauses())}" for id in case.clauses if id not in clauses()]
+    why += [text for text in [why_unsound(case)] if text]
+    for name, limits in case.allowed.items():
+        for dtype, limit in limits.items():
+            most = WIDEST * allowed_error(case.expected[name], dtype)
+            if not limit <= most:
+                why.append(f"expected.{name}.allowed.{dtype}: {limit:g} is above {most:.3g}, {WIDEST} times the general rule")
+    if why:
+        raise FixtureError(f"{path}: {case.id}: {why[0]}")
+
+
+def sha256(path):
+    """The hash of a file's bytes."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 @cache
@@ -205,6 +271,8 @@ def run_case(module, case, dtype):
             outputs = ask(case.operation, case.config, **case.inputs)
         except NotImplementedError:
             raise
+        except (Lost, Misbehaved) as error:
+            return Result([str(error)], np.inf)
         except Exception as error:
             return Result([f"{type(error).__name__}: {error}"], np.inf)
         for name, want in case.expected.items():
@@ -222,11 +290,11 @@ def check_error(bound, case):
         message = bound.error(case.operation, case.config, **case.inputs)
     except NotImplementedError:
         raise
-    except AssertionError as error:
+    except (AssertionError, Lost) as error:
         return [str(error)]
-    except Exception as error:
-        return [f"raised {type(error).__name__}: {error}; a caller's mistake is a ValueError that names {case.error}"]
-    named = re.search(rf"\b{re.escape(case.error)}\b", message)
+    except Misbehaved as error:
+        return [f"{error}; a caller's mistake is a ValueError that names {case.error}"]
+    named = names_argument(message, case.operation, case.config, case.error)
     return [] if named else [f"the ValueError must name {case.error}, it says: {message}"]
 
 
@@ -248,5 +316,7 @@ def explain(clause_ids, what, where, flags, module, dtype, lines, rerun):
 
 def command(adapter_argument, dtype, *more):
     """The command line that runs the suite again on what failed."""
-    words = ["python", "-m", "sae_spec.spec_tests", "--adapter", str(adapter_argument), "--dtype", dtype, *map(str, more)]
-    return shlex.join(words)
+    which = ["--adapter", str(adapter_argument)]
+    if which[1] == PROGRAM:
+        which = ["--command", os.environ["SAE_SPEC_COMMAND"]]
+    return shlex.join(["python", "-m", "sae_spec.spec_tests", *which, "--dtype", dtype, *map(str, more)])

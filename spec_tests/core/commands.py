@@ -26,5 +26,5 @@ def start(folder, *words, program=SUITE):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SAE_SPEC_"))}
     environment |= {"SAE_SPEC_EFFORT": "quick", "COLUMNS": "200"}
     done = subprocess.run([*program, *map(str, words)], cwd=folder, env=environment,
-                          capture_output=True, text=True, encoding="utf-8", timeout=120)
+                          capture_output=True, text=True, encoding="utf-8", timeout=300)
     return Ran(done.returncode, done.stdout, done.stderr)

@@ -7,8 +7,8 @@
 """
 
 import fnmatch
+import json
 from dataclasses import dataclass
-
 
 FIELDS = {"clause", "case", "test", "dtype", "reason", "link"}
 
@@ -69,3 +69,26 @@ def read_known_failures(path):
             raise ValueError(f"{where}: needs a reason and exactly one of clause, case, test")
         known.append(KnownFailure(**entry))
     return known
+
+
+def known_failures_text(excused, failures):
+    """A list of known failures as TOML: the entries that a run excused, then what failed, each once.
+
+    failures  the tally's: dictionaries with `name` ({"case": id} or {"test": name}), `dtype` and `message`
+    """
+    entries = [{word: getattr(known, word) for word in ("clause", "case", "test", "dtype", "reason", "link")} for known in excused]
+    for failure in (failure for failure in failures if failure["name"]):
+        lines = [line.strip() for line in failure["message"].splitlines() if line.strip()]
+        # After the clauses, their places and the line that names the test comes what is wrong.
+        told = [number for number, line in enumerate(lines) if line.startswith(("case ", "property "))]
+        reason = lines[min(told[0] + 1, len(lines) - 1)] if told else lines[-1] if lines else "no message"
+        entry = failure["name"] | {"dtype": failure["dtype"], "reason": reason[:200]}
+        if not any(entry | {"reason": ""} == other | {"reason": ""} for other in entries):
+            entries.append(entry)
+    return "\n".join("[[known_failure]]\n" + "".join(f"{word} = {toml(text)}\n" for word, text in entry.items() if text)
+                     for entry in entries)
+
+
+def toml(text):
+    """Text as TOML writes it: as JSON does, but for characters that no terminal shows."""
+    return json.dumps("".join(letter if letter.isprintable() else " " for letter in text), ensure_ascii=False)

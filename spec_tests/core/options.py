@@ -21,7 +21,19 @@ class Option(NamedTuple):
         return f"{self.name} {self.value}".strip()
 
 
+def seconds(text):
+    """A time limit: a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError(f"--timeout {text}: must be a number of seconds above 0")
+    return value
+
+
 REPEATED = {"action": "append"}
+SWITCH = {"action": "store_true"}
 OPTIONS = (
     Option("--adapter", "NAME_OR_PATH", "what is checked: one of ours (reference_numpy, torch_impl), a module, or a .py file",
            REPEATED),
@@ -31,7 +43,15 @@ OPTIONS = (
     Option("--clause", "PATTERN", "only these clauses, such as ACT-4 or 'ACT-*'; may be repeated", REPEATED),
     Option("--case", "ID_OR_FILE", "only this golden case, or the cases of a replay file; may be repeated", REPEATED),
     Option("--require", "PATTERNS", "clauses that may not be unsupported, such as 'ACT-*,SAE-1'", REPEATED | {"default": []}),
+    Option("--exclude", "PATTERN", "leave out clauses, golden cases and properties of these names, such as 'TOY-*'; may be repeated",
+           REPEATED | {"default": []}),
+    Option("--golden-only", "", "golden cases, and no properties", SWITCH),
+    Option("--properties-only", "", "properties, and no golden cases", SWITCH),
+    Option("--no-argument-checks", "", "leave out what asks for the refusal of a caller's mistake", SWITCH),
+    Option("--timeout", "SECONDS", "how long a program may take for an answer (60)",
+           {"type": seconds, "default": os.environ.get("SAE_SPEC_TIMEOUT", "60")}),
     Option("--known-failures", "FILE", "a strict TOML list of failures that are expected", {"type": Path}),
+    Option("--write-known-failures", "FILE", "write such a list of what fails in this run", {"type": Path}),
     Option("--effort", "EFFORT", "quick, normal or thorough: 10, 30 or 300 examples for a property",
            {"choices": EXAMPLES, "default": os.environ.get("SAE_SPEC_EFFORT", "normal")}),
     Option("--report", "FILE", "write the outcome as JSON to this file", {"type": Path}),
@@ -40,7 +60,7 @@ OPTIONS = (
     Option("--operations", "", "print all that an adapter can be asked, and check nothing", None),
 )
 
-EXIT_STATUS = "0 when every clause that the adapter supports holds, 1 when one fails, 2 or more for a usage error"
+EXIT_STATUS = "0 when every clause that the adapter supports holds, 1 when one fails or nothing passed, 2 or more for a usage error"
 
 
 def usage():

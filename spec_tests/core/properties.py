@@ -14,6 +14,7 @@ import inspect
 from collections import defaultdict
 from pathlib import Path
 
+from sae_spec.spec_tests.asking.answers import Lost, Misbehaved, Missing
 from sae_spec.spec_tests.core.cases import Failure, write_tensor
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.tally import TALLY
@@ -34,6 +35,7 @@ def clause(*ids, dtypes=None, agreement=False):
         raise ValueError(f"unknown clauses: {unknown}" if ids else "a property needs a clause")
 
     def declare(test):
+        written = getattr(getattr(test, "hypothesis", None), "inner_test", test)
         if hasattr(test, "hypothesis"):
             test.hypothesis.inner_test = _counted(ids, test.hypothesis.inner_test)
         else:
@@ -46,12 +48,13 @@ def clause(*ids, dtypes=None, agreement=False):
                 test(adapter=adapter, **arguments)
             except NotImplementedError:
                 raise
-            except Exception as error:
+            except (Exception, Lost) as error:
                 raise Failure(_story(ids, test, adapter, error)) from error
             if adapter.unsupported:     # what it has is right, but it does not have everything: no pass
-                raise adapter.unsupported[0]
+                asked = sorted({error.asked for error in adapter.unsupported})
+                raise Missing(str(adapter.unsupported[0]), ", ".join(asked))
 
-        run.clauses, run.dtypes, run.agreement = ids, dtypes, agreement
+        run.clauses, run.dtypes, run.agreement, run.written = ids, dtypes, agreement, written
         for id in ids:
             PROPERTIES[id][test.__module__, test.__name__] = run
         return run
@@ -67,7 +70,7 @@ def _counted(ids, inner):
         ran = True
         try:
             inner(*positional, **arguments)
-        except NotImplementedError as error:        # to Hypothesis it would be a failure, to be shrunk and reported
+        except Missing as error:        # to Hypothesis it would be a failure, to be shrunk and reported
             adapter.unsupported.append(error)
             ran = False
         finally:
@@ -82,7 +85,8 @@ def _story(ids, test, adapter, error):
     parts = [f"{id}  {known[id].sentence}\n      {known[id].where}" for id in ids]
     file = Path(inspect.getsourcefile(inspect.unwrap(test))).resolve().relative_to(SPEC_TESTS.parent).as_posix()
     parts.append(f"  property {test.__name__} ({file})   adapter {adapter.name} {adapter.module.VERSION}   {adapter.dtype}")
-    text = str(error) if isinstance(error, AssertionError) and str(error) else f"{type(error).__name__}: {error}"
+    plain = isinstance(error, (AssertionError, Lost, Misbehaved)) and str(error)
+    text = str(error) if plain else f"{type(error).__name__}: {error}"
     parts += [f"  {line}" for line in text.splitlines()]
     if adapter.calls:
         parts.append("  smallest example:")

@@ -1,6 +1,8 @@
 """A failing example as a fixture file, so that it can be run again anywhere, in any language."""
 
-from sae_spec.spec_tests.core.cases import FORMAT, write_tensor
+from sae_spec.spec_tests.core.adapter import place_of_argument
+from sae_spec.spec_tests.core.cases import FORMAT, write_config, write_tensor
+from sae_spec.spec_tests.operations import OPERATIONS
 
 
 def replay_document(name, clause_ids, calls, reference):
@@ -21,7 +23,7 @@ def replay_document(name, clause_ids, calls, reference):
 def raw_case(id, clause_ids, call):
     """A case without its answer."""
     return {"id": id, "clauses": list(clause_ids), "flags": [], "tier": "edge", "comment": "from a failing example",
-            "operation": call["operation"], "config": call["config"],
+            "operation": call["operation"], "config": write_config(call["config"]),
             "inputs": {name: write_tensor(value) for name, value in call["inputs"].items()}}
 
 
@@ -32,10 +34,25 @@ def answered(raw, call, reference):
         outputs = reference.run(call["operation"], call["config"], copies, "float64")
         raw["expected"] = {name: write_tensor(value) for name, value in outputs.items()}
     except ValueError as error:
-        raw["error"] = str(error).split()[0]
+        raw["error"] = wrong_argument(call["operation"], call["config"], str(error))
+        return bool(raw["error"])
     except Exception:
         return False
     return True
+
+
+def wrong_argument(operation, config, message):
+    """The argument that a refusal is about, "" if none: of those that the record says are refused, else of all that it has,
+    the one that is named first."""
+    record = OPERATIONS[operation]
+    signature = record.values().get(config.get(record.turns_on, ""))
+    known = [signature.refused, [*signature.config, *signature.inputs]] if signature else []
+    for arguments in [*known, [record.turns_on] if record.turns_on else []]:
+        places = {argument: place_of_argument(message, operation, config, argument) for argument in arguments}
+        named = [argument for argument in arguments if places[argument] is not None]
+        if named:
+            return min(named, key=lambda argument: places[argument])
+    return ""
 
 
 def slug(name):

@@ -5,23 +5,39 @@ from importlib.metadata import PackageNotFoundError, version
 
 from sae_spec.reference import SPEC_VERSION
 from sae_spec.spec_tests.core.adapter import DTYPES
-from sae_spec.spec_tests.core.cases import FIXTURES, read_json
+from sae_spec.spec_tests.core.cases import FIXTURES, sha256
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.tally import OUTCOMES
 
 
-def report_document(tally, adapters, exitstatus):
-    """Everything that ran, as plain data."""
+COLUMNS = {
+    "pass": "tests that passed; a test is a golden case or a property in one dtype, and counts for each clause that it names",
+    "fail": "tests that failed",
+    "unsupported": "tests that asked for something the adapter says it does not have: no pass",
+    "known_failure": "tests that failed, and are on the list of those that are expected to",
+    "cases": "golden cases that were run, whatever came of them",
+    "examples": "examples of properties that were run, those that looked for a smaller failing one included",
+    "worst_error_over_allowed": "of all golden cases, the largest error as a share of what is allowed; 0 where nothing differed",
+}
+
+
+def report_document(tally, adapters, exitstatus, paths):
+    """Everything that ran, as plain data.
+
+    paths  the files of the golden cases that ran
+    """
     return {
         "format": 1,
         "spec": SPEC_VERSION,
-        "fixtures": {name: entry["sha256"] for name, entry in read_json(FIXTURES / "index.json")["files"].items()},
+        "fixtures": {path.name: sha256(path) for path in paths},
         "adapters": sorted({(module.NAME, str(module.VERSION)) for _, module in adapters}),
         "environment": environment(),
         "exit_status": int(exitstatus),
         "tests": {outcome: tally.tests[outcome] for outcome in OUTCOMES},
+        "columns": COLUMNS,
         "clauses": tally.as_dict(),
         "unsupported_reasons": dict(tally.unsupported),
+        "asked_otherwise": dict(tally.otherwise),
         "failures": tally.failures,
     }
 
@@ -37,15 +53,21 @@ def environment():
     return versions
 
 
+HEADING = "clause × dtype: tests passed, (golden cases + examples of properties) run; a test counts for each clause it names"
+
+
 def print_report(tally, console=None):
     """Clause by dtype: how many tests passed, and how many golden cases and examples they ran."""
     from rich.console import Console
 
     console = console or Console()
-    console.print("clause × dtype: tests passed, (golden cases + examples) run", style="italic", highlight=False)
+    console.print(f"specification {SPEC_VERSION}, golden data {sha256(FIXTURES / 'index.json')[:12]}", highlight=False)
+    console.print(HEADING, style="italic", highlight=False)
     console.print(table(tally))
     for reason, count in tally.unsupported.most_common():
         console.print(f"unsupported, {count} tests: {reason}", style="yellow", highlight=False)
+    for how, count in tally.otherwise.most_common():
+        console.print(f"asked otherwise, {count} calls: {how}", highlight=False)
     console.print(summary(tally), highlight=False)
 
 
@@ -76,7 +98,7 @@ def cell(tally, id, dtype):
         words.append(f"[yellow]{counts['known_failure']} known[/]")
     if counts["pass"]:
         words.append(f"[green]{counts['pass']}[/]")
-    return " ".join(words) + f" [dim]({ran['cases']} + {ran['examples']})[/]"
+    return " ".join(words) + f" [dim]({ran['cases']}+{ran['examples']})[/]"
 
 
 def summary(tally):

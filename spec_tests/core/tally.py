@@ -1,5 +1,6 @@
 """What ran and how it ended, by clause and dtype."""
 
+import json
 from collections import Counter, defaultdict
 
 OUTCOMES = ("pass", "fail", "unsupported", "known_failure")
@@ -15,6 +16,7 @@ class Tally:
         self.worst = defaultdict(float)           # (clause, dtype) -> largest error / allowed of a golden case
         self.failures = []                        # one dictionary for each failed test
         self.unsupported = Counter()              # reason -> tests
+        self.otherwise = Counter()                # how a question was put that had no answer at first -> calls
 
     def executed(self, clause_ids, dtype, kind):
         for id in clause_ids:
@@ -36,6 +38,32 @@ class Tally:
                 "worst_error_over_allowed": self.worst[id, dtype],
             }
         return dict(report)
+
+    def lost(self, message):
+        """A process of the run took its counts with it: a failure of no clause."""
+        self.tests["fail"] += 1
+        self.failures.append({"clauses": [], "test": "", "name": {}, "dtype": "", "message": message})
+
+    # ------------------------------------------------------------ between the processes of one run
+
+    def to_text(self):
+        """All of it as JSON, for the process that makes the report."""
+        pairs = lambda counts: [[list(key), value] for key, value in counts.items()]
+        return json.dumps([self.tests, pairs(self.outcomes), pairs(self.examples), pairs(self.worst), self.failures,
+                           self.unsupported, self.otherwise])
+
+    def add_text(self, text):
+        """Add what another process counted."""
+        tests, outcomes, examples, worst, failures, unsupported, otherwise = json.loads(text)
+        self.tests.update(tests)
+        self.unsupported.update(unsupported)
+        self.otherwise.update(otherwise)
+        self.failures += failures
+        for mine, theirs in ((self.outcomes, outcomes), (self.examples, examples)):
+            for key, counts in theirs:
+                mine[tuple(key)].update(counts)
+        for key, value in worst:
+            self.worst[tuple(key)] = max(self.worst[tuple(key)], value)
 
 
 TALLY = Tally()

@@ -72,7 +72,7 @@ def fails(test, mutant):
     try:
         test(adapter=Bound(mutant.as_adapter(), mutant.dtype))
     except Failure as failure:
-        if isinstance(failure.__cause__, NameError):        # the mutant itself is broken, and nothing was killed
+        if isinstance(failure.__cause__.__cause__, NameError):          # the mutant itself is broken, and nothing was killed
             raise
         return True
     return False

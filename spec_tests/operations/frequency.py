@@ -32,7 +32,7 @@ def running_mean(on, config, mean, batches, acts):
 
 
 @FREQ.operation("the running frequency, without its bias towards the 0 it started from", DECAY, RUNNING,
-                {"frequency": "(M,)"}, {"batch": values("before the first batch", 0, of="batches")})
+                {"frequency": "(M,)"}, {"batches": values("0, before the first batch", 0, called="batch")})
 def running_frequency(on, config, mean, batches):
     return {"frequency": on.frequency.running_frequency(mean, int(batches), config["decay"])}
 

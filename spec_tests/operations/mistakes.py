@@ -8,56 +8,62 @@ import numpy as np
 from sae_spec.spec_tests.operations.record import Wrong
 
 
-def values(how, *wrong, of=None):
+def values(how, *wrong, called=None):
     """The argument, a key of the configuration or a number, has one of these values.
 
-    of  its name, where the error says another word
+    called  another name of it, which an error may hold instead
     """
     def calls(argument, signature, config, inputs):
-        name = of or argument
-        if name in signature.inputs:
-            return [(config, inputs | {name: np.asarray(value, dtype=float)}) for value in wrong]
-        return [(config | {name: value}, inputs) for value in wrong if name in config]
+        if argument in signature.inputs:
+            return [(config, inputs | {argument: np.asarray(value, dtype=float)}) for value in wrong]
+        return [(config | {argument: value}, inputs) for value in wrong if argument in config]
 
-    return Wrong(how, calls)
+    return Wrong(how, calls, other_name(called))
 
 
-def number(how, *wrong, of=None):
+def other_name(called):
+    """What a Wrong says of an argument that has one other name, or none."""
+    return lambda signature: (called,) if called else ()
+
+
+def number(how, *wrong, called=None):
     """One number of the argument, an array, is one of these.
 
-    of  its name, where the error says another word
+    called  as for `values`
     """
     def with_last(array, value):
         array.flat[-1] = value
         return array
 
-    return altered(how, *(lambda array, value=value: with_last(array, value) for value in wrong), of=of)
+    return altered(how, *(lambda array, value=value: with_last(array, value) for value in wrong), called=called)
 
 
-def not_finite(of=None):
-    """One number of the argument is NaN or infinite; `of` as for `number`."""
-    return number("not finite", np.nan, np.inf, -np.inf, of=of)
+def not_finite(called=None):
+    """One number of the argument is NaN or infinite; `called` as for `values`."""
+    return number("not finite", np.nan, np.inf, -np.inf, called=called)
 
 
-def altered(how, *changes, of=None):
-    """The argument, an array, has been changed by one of these functions; `of` as for `number`."""
+def altered(how, *changes, called=None):
+    """The argument, an array, has been changed by one of these functions; `called` as for `values`."""
     def calls(argument, signature, config, inputs):
-        name = of or argument
-        if name not in inputs or not inputs[name].size:
+        if argument not in inputs or not inputs[argument].size:
             return []
-        return [(config, inputs | {name: change(inputs[name].copy())}) for change in changes]
+        return [(config, inputs | {argument: change(inputs[argument].copy())}) for change in changes]
 
-    return Wrong(how, calls)
+    return Wrong(how, calls, other_name(called))
 
 
 def no_samples():
-    """Every input that has a batch dimension has none of it."""
-    def calls(argument, signature, config, inputs):
+    """Every input that has a batch dimension has none of it; an error may name any of them."""
+    def of_samples(signature):
         dimensions = {name: tensor.shape.strip("()").split(", ") for name, tensor in signature.inputs.items()}
-        return [(config, {name: array.take([], dimensions[name].index("B")) if "B" in dimensions[name] else array
-                          for name, array in inputs.items()})]
+        return {name: axes.index("B") for name, axes in dimensions.items() if "B" in axes}
 
-    return Wrong("no samples", calls)
+    def calls(argument, signature, config, inputs):
+        axes = of_samples(signature)
+        return [(config, {name: array.take([], axes[name]) if name in axes else array for name, array in inputs.items()})]
+
+    return Wrong("no samples", calls, of_samples)
 
 
 def no_count_of_latents():

@@ -51,7 +51,8 @@ class Wrong(NamedTuple):
     """A mistake of the caller's, and how to make it: from a right call to wrong ones."""
 
     how: str             # "below 2"
-    calls: Callable      # (the word the error must hold, signature, config, inputs) -> [(config, inputs)]
+    calls: Callable      # (the argument, signature, config, inputs) -> [(config, inputs)]
+    also: Callable = lambda signature: ()       # other names of it that an error may hold instead
 
 
 class Signature(NamedTuple):
@@ -60,7 +61,7 @@ class Signature(NamedTuple):
     config: dict         # {name: Key}
     inputs: dict         # {name: Tensor}
     outputs: dict        # {name: Tensor}
-    refused: dict        # {word that the error must hold, the argument's name: Wrong or a list of them}
+    refused: dict        # {the argument's name, which the error must hold as a word: Wrong or a list of them}
 
 
 class Operation:
@@ -89,6 +90,12 @@ class Operation:
     def signature(self, config):
         """The Signature for a configuration."""
         return self.values()[config[self.turns_on] if self.turns_on else ""]
+
+    def names_of(self, argument, config):
+        """The names by one of which an error must speak of an argument that is wrong: its own, and what its mistakes add."""
+        signature = self.values().get(config.get(self.turns_on, ""))
+        wrong = signature.refused.get(argument, []) if signature else []
+        return {argument}.union(*(mistake.also(signature) for mistake in (wrong if isinstance(wrong, list) else [wrong])))
 
     def state(self):
         """Names of the inputs that are running estimates."""

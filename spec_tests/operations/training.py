@@ -28,7 +28,7 @@ PARAM = {"param": "any", "grad": "any", "first": "state any", "second": "state a
 @TRAIN.operation("whole steps of training, one for each batch", CONFIG | OF_TERMS | OF_TRAINING,
                  PARAMS | {"batches": "(S, B, D)  one batch for each of S steps"},
                  PARAMS | {"total": "(S,)  what each batch was charged"} | COUNTERS,
-                 WRONG_PARAMS | {"x": not_finite(of="batches")})
+                 WRONG_PARAMS | {"batches": not_finite(called="x")})
 def train(on, config, batches, **params):
     state, totals = on.training.initial_state(params), []
     for x in batches:

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from sae_spec.spec_tests.core.cases import FIXTURES, FixtureError, golden_cases, read_cases
+from sae_spec.spec_tests.core.cases import FIXTURES, FixtureError, golden_cases, read_cases, sha256
 from sae_spec.spec_tests.core.complaints import complaint
 from sae_spec.spec_tests.core.known_failures import read_known_failures
 
@@ -90,7 +90,8 @@ def corpus(tmp_path):
     """A small corpus: one file with two cases, and its index."""
     second = CASE | {"id": "relu-again"}
     (tmp_path / "area.json").write_text(json.dumps(DOCUMENT | {"cases": [CASE, second]}))
-    index = {"format": 1, "spec": "0.1", "retired": [], "files": {"area.json": {"cases": 2, "sha256": ""}}}
+    index = {"format": 1, "spec": "0.1", "retired": [],
+             "files": {"area.json": {"cases": 2, "sha256": sha256(tmp_path / "area.json")}}}
     (tmp_path / "index.json").write_text(json.dumps(index))
     assert len(golden_cases.__wrapped__(tmp_path)) == 2
     return tmp_path
@@ -103,18 +104,25 @@ def edit(path, where, value):
 @pytest.mark.parametrize("file, where, value, said", [
     ("index.json", ["files", "area.json", "cases"], 3, "area.json: cases: holds 2, index.json promises 3"),
     ("area.json", ["cases", 1], None, "area.json: cases: holds 1, index.json promises 2"),
-    ("index.json", ["files"], {}, "index.json: files: no golden case at all"),
+    ("index.json", ["files"], {}, "area.json: is not in index.json"),
     ("area.json", ["cases", 1, "id"], "relu-plain", "area.json: id: relu-plain is used twice"),
     ("index.json", ["retired"], ["relu-again"], "area.json: id: relu-again is used twice or was retired"),
-    ("index.json", ["files", "more.json"], {"cases": 0}, "more.json: cannot be read"),
+    ("index.json", ["files", "more.json"], {"cases": 0, "sha256": ""}, "more.json: cannot be read"),
     ("index.json", ["files"], None, "index.json: files: "),
     ("index.json", ["retired"], None, "index.json: retired: "),
     ("index.json", ["files", "area.json"], 2, "index.json: files"),
+    ("index.json", ["files", "area.json", "sha256"], None, "index.json: files.area.json.sha256: "),
+    ("index.json", ["files", "area.json", "sha256"], "0" * 64, "area.json: sha256: is not index.json's"),
     ("index.json", ["files", "area.json", "cases"], None, "index.json: files"),
 ])
 def test_a_corpus_that_does_not_fit_its_index(corpus, file, where, value, said):
     edit(corpus / file, where, value)
     assert complaint(corpus, FixtureError, golden_cases.__wrapped__, corpus).startswith(f"{corpus}/{said}")
+
+
+def test_a_corpus_without_a_case(tmp_path):
+    (tmp_path / "index.json").write_text(json.dumps({"format": 1, "spec": "0.1", "retired": [], "files": {}}))
+    assert "index.json: files: no golden case at all" in complaint(tmp_path, FixtureError, golden_cases.__wrapped__, tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '"text"', '{"format": 2, "retired": [], "files": {}}'])

@@ -106,7 +106,7 @@ def test_lengths_of_rows_and_probe_do_not_enter_and_a_zero_probe_is_an_error(ada
     lengths = scale ** np.arange(len(inputs["W_dec"]))[:, np.newaxis]
     scaled = ask(adapter, inputs, preset, W_dec=inputs["W_dec"] * lengths, probe=inputs["probe"] * scale)
     assert_same(ask(adapter, inputs, preset), scaled, adapter.dtype)
-    assert "probe" in adapter.error("saebench", {"thresholds": preset}, **(inputs | {"probe": np.zeros(2)}))
+    adapter.refuses("probe", "saebench", {"thresholds": preset}, **(inputs | {"probe": np.zeros(2)}))
 
 
 @clause("ABS-2", "ABS-6")

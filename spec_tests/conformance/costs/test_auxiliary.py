@@ -42,7 +42,7 @@ def test_what_the_living_say_is_nothing_to_the_dead(adapter, asked, data):
 @given(asked=charges("aux"), k_aux=st.sampled_from([0, -1, 0.5, 1.5]))
 def test_k_aux_is_a_whole_number_from_1(adapter, asked, k_aux):
     config, inputs = asked
-    assert "k_aux" in adapter.error("cost", config | {"k_aux": k_aux}, **inputs)
+    adapter.refuses("k_aux", "cost", config | {"k_aux": k_aux}, **inputs)
     M = len(inputs["dead"])
     same(adapter, cost(adapter, config | {"k_aux": M}, inputs), cost(adapter, config | {"k_aux": 8 * M}, inputs))
 

@@ -53,7 +53,7 @@ def test_a_reward_is_an_error(adapter, asked, term):
     config, inputs, _ = asked
     name = f"{term}_coefficient"
     for factor in (-0.5, -2.0, float("nan"), float("inf")):
-        assert name in adapter.error("objective", config | {name: factor}, **inputs)
+        adapter.refuses(name, "objective", config | {name: factor}, **inputs)
 
 
 @clause("COST-18")

@@ -72,7 +72,7 @@ def test_the_scale_is_inside_and_the_price_bounds_what_a_latent_costs(adapter, a
 @given(asked=charges("tanh"), scale=st.sampled_from([0.0, -0.5, -4.0, float("nan")]))
 def test_a_scale_that_is_not_positive_is_an_error(adapter, asked, scale):
     config, inputs = asked
-    assert "tanh_scale" in adapter.error("cost", config | {"tanh_scale": scale}, **inputs)
+    adapter.refuses("tanh_scale", "cost", config | {"tanh_scale": scale}, **inputs)
 
 
 @clause("COST-4", dtypes=("float64",))

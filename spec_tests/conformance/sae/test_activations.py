@@ -167,7 +167,7 @@ def test_jumprelu_is_pre_times_the_step(adapter, case):
 def test_one_negative_threshold_is_an_error(adapter, case, gate, latent):
     pre, theta, _, _ = case
     theta[latent % len(theta)] *= -1
-    assert "theta" in adapter.error("activation", {"activation": gate}, pre=pre, theta=theta)
+    adapter.refuses("theta", "activation", {"activation": gate}, pre=pre, theta=theta)
 
 
 # ---------------------------------------------------------------- straight-through windows
@@ -243,7 +243,7 @@ def test_gradient_to_pre_is_the_cotangent_where_the_step_is_one(adapter, case):
 def test_a_bandwidth_that_is_not_positive_is_an_error(adapter, case, gate, bandwidth):
     pre, theta, d_acts, _ = case
     config = {"activation": gate, "bandwidth": bandwidth}
-    assert "bandwidth" in adapter.error("activation_backward", config, pre=pre, theta=theta, d_acts=d_acts)
+    adapter.refuses("bandwidth", "activation_backward", config, pre=pre, theta=theta, d_acts=d_acts)
 
 
 @clause("ACT-7", "ACT-8", "ACT-10", "ACT-11")

@@ -1,7 +1,5 @@
 """SAE: encode and decode; tied, Matryoshka; what the caller must get right."""
 
-import re
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,11 +8,6 @@ from sae_spec.spec_tests.core.compare import assert_same
 from sae_spec.spec_tests.core.properties import clause
 from sae_spec.spec_tests.core.strategies import dyadic, saes
 from sae_spec.spec_tests.conformance.sae.questions import UNTIED, asked, backward, changed, decode, encode, prefixes_of
-
-
-def names(message, argument):
-    """Whether an error speaks of an argument, as a word of its own."""
-    return re.search(rf"(?<!\w){argument}(?!\w)", message)
 
 
 # ---------------------------------------------------------------- encode
@@ -148,7 +141,7 @@ def test_prefixes_are_accepted_exactly_if_they_rise_from_1_to_M(adapter, M, data
     wrong = [good[:-1] or [M - 1], [*good, M + 1], good[:-1] + [M + 1], [0, *good], [-1, *good], [good[0], *good],
              [M, *good], [*good, 1], [*good[:-1], M + 1, M], [M - 0.5, M], [0.5, M]]
     for prefixes in wrong:
-        assert names(adapter.error("decode", {"prefixes": prefixes}, **given), "prefixes"), prefixes
+        adapter.refuses("prefixes", "decode", {"prefixes": prefixes}, **given)
 
 
 # ---------------------------------------------------------------- what the caller must get right
@@ -158,12 +151,18 @@ TRAINING = {"steps": 1, "learning_rate": 0.5, "warmup_steps": 0, "decay_steps": 
             "threshold_decay": 0.5}
 
 
-def errors(adapter, sae):
-    """What encode, the objective and a training step say of the same arrays."""
+def asked_of(sae):
+    """The calls of encode, the objective and a training step with the same arrays."""
     everything = {"price": np.ones(sae.M)} | sae.inputs
-    yield adapter.error("encode", sae.config, **sae.inputs)
-    yield adapter.error("objective", sae.config, **everything, dead=np.zeros(sae.M))
-    yield adapter.error("train", sae.config | TRAINING, **sae.params, batches=sae.inputs["x"][np.newaxis])
+    yield "encode", sae.config, sae.inputs
+    yield "objective", sae.config, everything | {"dead": np.zeros(sae.M)}
+    yield "train", sae.config | TRAINING, sae.params | {"batches": sae.inputs["x"][np.newaxis]}
+
+
+def assert_refused(adapter, sae, name):
+    """Each of them refuses the array of this name; a training step has x among its batches."""
+    for operation, config, inputs in asked_of(sae):
+        adapter.refuses("batches" if name == "x" and operation == "train" else name, operation, config, **inputs)
 
 
 @clause("SAE-11")
@@ -172,8 +171,7 @@ def test_one_number_that_is_not_finite_is_an_error_that_names_its_array(adapter,
     for name in sorted(set(sae.inputs) - {"price"}):
         array = sae.inputs[name].copy()
         array.flat[data.draw(st.integers(0, array.size - 1))] = value
-        for message in errors(adapter, changed(sae, **{name: array})):
-            assert names(message, name), f"a {value} in {name}: {message}"
+        assert_refused(adapter, changed(sae, **{name: array}), name)
 
 
 def misshapen(array):
@@ -191,11 +189,9 @@ def misshapen(array):
 def test_an_array_of_another_shape_is_an_error_that_names_it(adapter, sae):
     for name in sorted(set(sae.inputs) - {"price", "x", "W_dec"}):
         for array in misshapen(sae.inputs[name]):
-            for message in errors(adapter, changed(sae, **{name: array})):
-                assert names(message, name), f"{name} of shape {array.shape}: {message}"
+            assert_refused(adapter, changed(sae, **{name: array}), name)
     wider = np.concatenate([sae.inputs["x"]] * 2, axis=-1)
-    for message in errors(adapter, changed(sae, x=wider)):
-        assert names(message, "x"), message
+    assert_refused(adapter, changed(sae, x=wider), "x")
     # The decoder says what M and D are: when it is the one that is wrong, another array may be named.
     taller = np.concatenate([sae.inputs["W_dec"]] * 2)
-    assert all(errors(adapter, changed(sae, W_dec=taller)))
+    assert all(adapter.error(operation, config, **inputs) for operation, config, inputs in asked_of(changed(sae, W_dec=taller)))

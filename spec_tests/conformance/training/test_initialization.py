@@ -54,9 +54,9 @@ def test_initial_thresholds_are_what_was_asked_for_whichever_parameter_is_traine
     if config.get("threshold_parameter") == "log_threshold":
         params = adapter("threshold", log_threshold=params["log_threshold"])
     assert_same({"theta": np.full(3, config["initial_threshold"])}, params, adapter.dtype)
-    assert "threshold_parameter" in adapter.error("initial_parameters", config | {"threshold_parameter": "log"}, **inputs)
+    adapter.refuses("threshold_parameter", "initial_parameters", config | {"threshold_parameter": "log"}, **inputs)
     for bad in (0.0, -0.5):
-        assert "initial_threshold" in adapter.error("initial_parameters", config | {"initial_threshold": bad}, **inputs)
+        adapter.refuses("initial_threshold", "initial_parameters", config | {"initial_threshold": bad}, **inputs)
 
 
 def centre_of(adapter, data):
@@ -127,4 +127,4 @@ def test_the_centre_is_nearer_to_all_samples_than_mean_and_coordinate_median(ada
     rounding = 8 * UNIT_ROUNDOFF[adapter.dtype]
     assert nearest <= distance(data.mean(0)) * (1 + 1e-5) + rounding
     assert nearest <= distance(np.median(data, 0)) * (1 + 1e-3) + rounding        # 64 steps get this close
-    assert "data" in adapter.error("geometric_median", data=data[:0])
+    adapter.refuses("data", "geometric_median", data=data[:0])

@@ -131,8 +131,8 @@ def test_every_two_directions_are_at_cosine_rho_and_turn_with_the_draws(adapter,
 @clause("TOY-6")
 @given(rho=st.sampled_from([-0.125, 1.0, 1.5]), normals=draws_in_general_position(4))
 def test_an_impossible_cosine_or_too_many_directions_are_errors(adapter, rho, normals):
-    assert "rho" in adapter.error("directions_with_cosine", {"rho": rho}, normals=normals)
-    assert "normals" in adapter.error("directions_with_cosine", {"rho": 0.5}, normals=normals[:, :1])
+    adapter.refuses("rho", "directions_with_cosine", {"rho": rho}, normals=normals)
+    adapter.refuses("normals", "directions_with_cosine", {"rho": 0.5}, normals=normals[:, :1])
 
 
 @clause("TOY-7")

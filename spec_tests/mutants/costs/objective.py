@@ -13,6 +13,12 @@ def reward(right, config, term, warmth=1.0):
     return factor if factor < 0 else right(config, term, warmth)
 
 
+@mutant("coefficient: infinity is a number", clause="COST-17", target="objective.coefficient")
+def infinity_is_a_number(right, config, term, *arguments):
+    name = f"{term}_coefficient"
+    return right(config | {name: 1e300} if config.get(name) == float("inf") else config, term, *arguments)
+
+
 @mutant("coefficient: a negative one counts as 0", clause="COST-17", target="objective.coefficient")
 def at_least_zero(right, config, term, warmth=1.0):
     name = f"{term}_coefficient"
