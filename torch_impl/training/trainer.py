@@ -27,7 +27,7 @@ from ..sae.selection import density
 from ..sae.training import clip_gradients, count_tokens, is_dead, learning_rate, sparsity_warmth
 from ..sparse.autograd import begin, collect
 from ..sparse.entries import Entries, apply
-from . import checkpoint, metrics
+from . import calibration, checkpoint, metrics
 from .config import SAEConfig, TrainingConfig, config_mapping
 from .data import Activations
 from .module import HALF, SparseAutoencoder
@@ -144,11 +144,13 @@ class Trainer:
                 rate = learning_rate(self.steps_done, self.config)
                 result = self.advance(x)
                 last = self.steps_done == training.steps
-                if last or self.steps_done % training.log_every == 0:
-                    numbers = metrics.measure(result, rate)
+                saving = last or self.steps_done % training.checkpoint_every == 0
+                in_eval_mode = self._calibrate_from(data) if saving else {}
+                if last or in_eval_mode or self.steps_done % training.log_every == 0:
+                    numbers = metrics.measure(result, rate) | in_eval_mode
                     metrics.append(folder / "metrics.jsonl", self.steps_done, numbers)
                     bar.update(task, numbers=metrics.summary(numbers))
-                if last or self.steps_done % training.checkpoint_every == 0:
+                if saving:
                     checkpoint.save(folder, self.sae, self.moments(), self.steps_done)
                 bar.advance(task)
 
@@ -165,6 +167,23 @@ class Trainer:
         self.run_folder = folder
         checkpoint.save(folder, self.sae, self.moments(), self.steps_done)       # now there is something to resume
         return folder
+
+    def _calibrate_from(self, data: BatchSource) -> dict[str, float | None]:
+        """Calibrate a batch rule's threshold before it is saved; returns numbers of eval mode, {} for other activations."""
+        if self.sae.config.activation not in BATCH_RULES:
+            return {}
+        some, others = calibration.two_samples(data, self.steps_done, self.training.batch_size, self.training.seed)
+        calibration.set_threshold(self.sae, some)
+        return calibration.measured(self.sae, others)
+
+    def calibrate(self, x: Tensor) -> None:
+        """Make a batch rule spend k on an average sample of x in eval mode; `fit` does so at every checkpoint.
+
+        x       (N, D)  some thousand samples; no other activation has anything to calibrate
+        raises  ValueError for no samples, another D, or numbers that are not finite
+        """
+        if self.sae.config.activation in BATCH_RULES:
+            calibration.set_threshold(self.sae, [x])
 
     def step(self, x: Tensor) -> dict[str, Tensor]:
         """One step on one batch.
