@@ -19,7 +19,8 @@ from sae_spec.torch_impl.sae.activations import thresholds
 D, M, B, STEPS = 6, 16, 24, 8
 CHOOSING = ("topk", "abs_topk", "batch_topk", "budget_topk", "batch_budget_topk")
 ACTIVATIONS = ("relu", "jumprelu", "gated", *CHOOSING)
-ALL_COSTS = {"l1_coefficient": 0.01, "tanh_coefficient": 0.02, "tie_coefficient": 0.05, "aux_coefficient": 1 / 32,
+ALL_COSTS = {"adam_beta1": 0.8, "adam_beta2": 0.9, "adam_epsilon": 1e-3,
+             "l1_coefficient": 0.01, "tanh_coefficient": 0.02, "tie_coefficient": 0.05, "aux_coefficient": 1 / 32,
              "k_aux": 3, "priced": True}
 SCALES = np.array([3, 2, 1, 1, 0.5, 0.5])       # the data's spread by dimension, so that some latents stay silent
 
@@ -284,7 +285,7 @@ def spent_alone(sae, x):
 def test_a_sample_alone_spends_k_wherever_training_stops(activation, batch_size, tmp_path):
     """With the defaults, and in the stretch of a run in which thresholds move fastest, on data that training never saw."""
     sae = SparseAutoencoder(SAEConfig(D=16, M=64, activation=activation, k=4))
-    training = TrainingConfig(steps=300, batch_size=batch_size, warmup_steps=200, decay_steps=0, checkpoint_every=50)
+    training = TrainingConfig(steps=300, batch_size=batch_size, warmup_steps=200, decay_steps=0, checkpoint_every=50, log_every=50)
     Trainer(sae, training).fit(Activations(toy(0, 20_000)), tmp_path, progress=False)
     assert spent_alone(load_sae(tmp_path), toy(10**6, 8000)) == pytest.approx(4, rel=0.05)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]

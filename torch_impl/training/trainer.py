@@ -16,6 +16,7 @@ from rich.progress import TextColumn
 from torch import Tensor
 
 from ..sae import BATCH_RULES, autoencoder, sparse_autoencoder
+from ..sae.adam import adam_constants
 from ..sae.autoencoder import Batch
 from ..sae.activations import thresholds
 from ..sae.constraints import normalize_rows, project_gradient, project_thresholds, rewrite, row_norms
@@ -99,8 +100,9 @@ class Trainer:
         self.sae, self.training, self.steps_done, self.run_folder = sae, training, steps_done, None
         self.config = config_mapping(sae.config, training)  # what the functions read
         self.gradient_buffers = {}                          # of the large weights, from the first sparse step on
-        self.optimizer = torch.optim.Adam(sae.parameters(), lr=training.learning_rate, betas=(0.9, 0.999),
-                                          eps=1e-8, fused=sae.W_dec.device.type in ("cpu", "cuda"))
+        *betas, epsilon = adam_constants(self.config)
+        self.optimizer = torch.optim.Adam(sae.parameters(), lr=training.learning_rate, betas=(betas[0], betas[1]),
+                                          eps=epsilon, fused=sae.W_dec.device.type in ("cpu", "cuda"))
         if moments is not None:
             self._set_moments(moments)
         self._set_price()
@@ -146,7 +148,7 @@ class Trainer:
                 last = self.steps_done == training.steps
                 saving = last or self.steps_done % training.checkpoint_every == 0
                 in_eval_mode = self._calibrate_from(data) if saving else {}
-                if last or in_eval_mode or self.steps_done % training.log_every == 0:
+                if last or self.steps_done % training.log_every == 0:
                     numbers = metrics.measure(result, rate) | in_eval_mode
                     metrics.append(folder / "metrics.jsonl", self.steps_done, numbers)
                     bar.update(task, numbers=metrics.summary(numbers))
