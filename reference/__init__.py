@@ -29,6 +29,7 @@ An SAE, what it costs, and one step of training:
     sae/auxiliary.py                AuxK and the gated auxiliary loss
     sae/objective.py                the sum of the costs and its gradient
     sae/initialization.py           the parameters before the first step
+    sae/adam.py                     how far a gradient moves a parameter
     sae/training.py                 one whole step
 
 Worlds whose true features are known:

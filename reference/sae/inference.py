@@ -1,8 +1,9 @@
 """ACT, third part: what the batch rules do when there is no batch.
 
 batch_topk and batch_budget_topk look at a whole batch to choose. After training a sample must be encoded the same
-way whatever it is batched with, so training keeps a running estimate of the smallest value that was chosen, and
-inference compares with that: both rules become a jumprelu.
+way whatever it is batched with, so inference compares with one threshold: both rules become a jumprelu. While it trains,
+the threshold is a running estimate of the smallest value that was chosen; that lags behind parameters that move, so
+where training stops it is calibrated: read off samples that are all encoded with the parameters as they are then.
 B stands for any number of leading dimensions.
 """
 
@@ -39,13 +40,41 @@ def running_threshold(threshold, seen, kept, decay):
     return decay * threshold + (1 - decay) * smallest, seen + 1
 
 
+def calibrated_threshold(value, k, price):
+    """The threshold at which an average sample spends k.
+
+        threshold = the smallest t >= 0 for which the entries with value > t cost at most k · N, at price[i] each
+
+    value   (N, M)  what the rule ranks by. batch_topk: pre; batch_budget_topk: the density of the positive entries, 0 elsewhere
+    k       what an average sample may spend, 0 < k <= M
+    price   (M,)    prices, >= 1; of batch_topk all 1, so that k is the mean number of active latents
+    returns threshold, >= 0
+    raises  ValueError for no samples, k outside 0 .. M, a price below 1
+
+    [ACT-27] It is the largest value that has to stay off, and all that equal it stay off with it: the entries above it
+             cost at most k · N, and with its equals more. Where all positive entries can be paid for it is 0.
+    [ACT-28] It takes at least one sample, a k above 0 and at most M, which may be a fraction, and prices of at least 1.
+    """
+    M = value.shape[-1]
+    if value.size == 0:
+        raise ValueError("value must hold at least one sample")
+    if not 0 < k <= M:
+        raise ValueError(f"k must be above 0 and at most M = {M}, got {k}")
+    if np.any(price < 1):
+        raise ValueError("price must be at least 1")
+    order = np.argsort(-value, axis=None)                   # (N·M,)  best first; among equals any order will do
+    spent = np.cumsum(price[order % M])                     # (N·M,)  what each prefix costs
+    off = value.reshape(-1)[order[spent > k * (value.size // M)]]                 # what cannot be paid for, best first
+    return max(0.0, off[0]) if off.size else 0.0
+
+
 def batch_topk_inference(pre, threshold):
     """batch_topk for one sample at a time.
 
         acts[b, i] = pre[b, i]  if pre[b, i] > threshold  else 0
 
     pre        (B, M)
-    threshold  the running estimate, >= 0
+    threshold  >= 0, see above
     returns acts (B, M)
     raises  ValueError for a negative threshold
 
@@ -63,7 +92,7 @@ def budget_thresholds(tau, price, dec_norm):
 
     so that acts > theta says the same as acts^2 · dec_norm^2 / price > tau.
 
-    tau       the running estimate of the smallest density kept, >= 0: the budget's Lagrange multiplier
+    tau       the threshold of densities, >= 0: the budget's Lagrange multiplier
     price     (M,)
     dec_norm  (M,)
     returns theta (M,)

@@ -8,13 +8,14 @@
 Each stage is a function of arrays; `training_step` is their sequence. `config` holds what autoencoder.py and
 objective.py read, and besides: "steps", "learning_rate", "warmup_steps", "decay_steps", "sparsity_warmup_steps",
 "max_grad_norm" (None: do not clip), "dead_after", "priced" (False: every price is 1), "frequency_decay",
-"min_frequency" and "threshold_decay".
+"min_frequency", "threshold_decay", and what adam.py reads.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from .adam import adam, adam_constants
 from .autoencoder import forward
 from .constraints import normalize_rows, project_gradient, project_thresholds, row_norms
 from .frequency import running_mean, running_price
@@ -119,25 +120,6 @@ def clip_gradients(grads, max_grad_norm):
     return {name: grad * (max_grad_norm / norm) for name, grad in grads.items()}
 
 
-def adam(param, grad, first, second, step, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
-    """One update of one parameter.
-
-        first  <- beta1 · first  + (1 - beta1) · grad
-        second <- beta2 · second + (1 - beta2) · grad^2
-        param  <- param - rate · (first / (1 - beta1^t)) / (sqrt(second / (1 - beta2^t)) + epsilon),  t = step + 1
-
-    param, grad, first, second  of one shape;  step counts from 0;  rate is its learning rate
-    returns param, first, second
-
-    [TRAIN-12] Both moments are bias-corrected and epsilon is added after the root.
-    Source: arXiv 1412.6980, algorithm 1.
-    """
-    first = beta1 * first + (1 - beta1) * grad
-    second = beta2 * second + (1 - beta2) * grad**2
-    first_hat, second_hat = first / (1 - beta1 ** (step + 1)), second / (1 - beta2 ** (step + 1))
-    return param - rate * first_hat / (np.sqrt(second_hat) + epsilon), first, second
-
-
 def batch_price(state, config):
     """What a firing costs in the coming batch, (M,): decided by earlier batches, or 1 if "priced" is False."""
     if not config["priced"]:
@@ -155,9 +137,9 @@ def move(state, grads, config):
     """
     grads = grads | {"W_dec": project_gradient(grads["W_dec"], state.params["W_dec"])}
     grads = clip_gradients(grads, config["max_grad_norm"])
-    rate = learning_rate(state.steps_done, config)
+    rate, constants = learning_rate(state.steps_done, config), adam_constants(config)
     first, second = state.moments
-    moved = {name: adam(param, grads[name], first[name], second[name], state.steps_done, rate)
+    moved = {name: adam(param, grads[name], first[name], second[name], state.steps_done, rate, *constants)
              for name, param in state.params.items()}
     params, first, second = ({name: triple[i] for name, triple in moved.items()} for i in range(3))
     if "theta" in params:

@@ -4,7 +4,7 @@ import numpy as np
 
 from sae_spec.spec_tests.operations.autograd import gradient_of
 from sae_spec.spec_tests.operations.frequency import DECAY, WRONG_DECAY
-from sae_spec.spec_tests.operations.mistakes import no_count_of_latents, number, values
+from sae_spec.spec_tests.operations.mistakes import altered, no_count_of_latents, number, outside_0_to_m, values
 from sae_spec.spec_tests.operations.record import Area, signature
 
 ACT = Area("ACT", "Activations")
@@ -16,7 +16,8 @@ D_ACTS = {"d_acts": "(B, M)  gradient of the loss by acts"}
 THETA = {"theta": "(M,)  thresholds, at least 0"}
 PRICED = {"price": "(M,)  at least 1", "dec_norm": "(M,)  norms of the decoder rows"}
 GATED = {"shared": "(B, M)  pre without b_enc", "b_enc": "(M,)", "r_mag": "(M,)", "b_mag": "(M,)"}
-K = {"k": "how many latents may be on, a whole number from 1 to M; of the budget rules the budget of a sample"}
+K = {"k": "how many latents may be on, a whole number from 1 to M; of the budget rules the budget of a sample; where a threshold is "
+          "calibrated their mean, which may be any number above 0 and at most M"}
 BANDWIDTH = {"bandwidth": "width of the window about a threshold, above 0"}
 WRONG_K = {"k": no_count_of_latents()}
 WRONG_PRICE = {"price": number("a price below 1", 0.5)}
@@ -109,6 +110,17 @@ def threshold_by_autograd(on, config, log_threshold, d_theta):
 def running_threshold(on, config, threshold, seen, kept):
     threshold, seen = on.inference.running_threshold(threshold, int(seen), kept, config["decay"])
     return {"threshold": threshold, "seen": seen}
+
+
+@ACT.operation("the threshold at which an average sample spends k, from samples that are all encoded alike",
+               K,
+               {"value": "(B, M)  batch_topk: pre; batch_budget_topk: acts^2 · dec_norm^2 / price of the positive entries, else 0",
+                "price": "(M,)  at least 1; of batch_topk all 1"},
+               {"threshold": "()"},
+               {"k": outside_0_to_m(of="value"), "price": WRONG_PRICE["price"],
+                "value": altered("no samples", lambda value: value[:0])})
+def calibrated_threshold(on, config, value, price):
+    return {"threshold": on.inference.calibrated_threshold(value, config["k"], price)}
 
 
 @ACT.operation("batch_topk for one sample at a time", inputs=PRE | {"threshold": "state ()  the running estimate, at least 0"},

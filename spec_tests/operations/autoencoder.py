@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sae_spec.spec_tests.operations.activations import K
 from sae_spec.spec_tests.operations.autograd import gradients, leaves
 from sae_spec.spec_tests.operations.mistakes import altered, no_count_of_latents, not_finite, number, values
 from sae_spec.spec_tests.operations.record import Area
@@ -10,7 +11,7 @@ SAE = Area("SAE", "Autoencoders")
 
 CONFIG = {
     "activation": "relu | topk | batch_topk | abs_topk | jumprelu | gated | budget_topk | batch_budget_topk",
-    "[k]": "how many latents may be on, a whole number from 1 to M; of the budget rules the budget of a sample",
+    "[k]": K["k"],
     "[bandwidth]": "width of the window about a threshold, above 0",
     "[subtract_b_dec]": "false: the encoder leaves b_dec out (true)",
     "[prefixes]": "Matryoshka: whole numbers that increase up to M ([M])",

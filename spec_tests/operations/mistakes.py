@@ -75,6 +75,14 @@ def no_count_of_latents():
     return Wrong("not a whole number from 1 to M", calls)
 
 
+def outside_0_to_m(of="pre"):
+    """k, a key of the configuration, is not above 0 or above M; `of` is an input with M columns."""
+    def calls(argument, signature, config, inputs):
+        return [(config | {argument: k}, inputs) for k in (0, -1, inputs[of].shape[-1] + 1) if argument in config]
+
+    return Wrong("0, negative or above M", calls)
+
+
 def without_thresholds():
     """The argument, the factor of l0, is above 0 though the activation has no thresholds that l0 could train."""
     def calls(argument, signature, config, inputs):

@@ -13,7 +13,12 @@ SCHEDULE = {"steps": "how many steps a run has", "learning_rate": "the learning 
             "decay_steps": "over how many steps the learning rate falls at the end; 0 for none"}
 WARMTH = {"sparsity_warmup_steps": "over how many steps the factor on l1, l0 and tanh rises at the start; 0 for none"}
 STEP = {"step": "the number of the step, from 0"}
-OF_TRAINING = SCHEDULE | WARMTH | {
+CONSTANTS = {"[adam_beta1]": "Adam's memory of gradients, at least 0 and below 1 (0.9)",
+             "[adam_beta2]": "Adam's memory of their squares, at least 0 and below 1 (0.999)",
+             "[adam_epsilon]": "what Adam adds to the root of the mean square, above 0 (1e-8)"}
+WRONG_CONSTANTS = {"adam_beta1": values("negative, or 1 and above", -0.5, 1), "adam_beta2": values("negative, or 1 and above", -0.5, 1),
+                   "adam_epsilon": values("0 or negative", 0, -0.5)}
+OF_TRAINING = SCHEDULE | WARMTH | CONSTANTS | {
     "max_grad_norm": "the largest joint norm of the gradients; null: they are not clipped",
     "dead_after": "after how many samples without firing a latent is dead",
     "priced": "false: every price is 1",
@@ -28,7 +33,7 @@ PARAM = {"param": "any", "grad": "any", "first": "state any", "second": "state a
 @TRAIN.operation("whole steps of training, one for each batch", CONFIG | OF_TERMS | OF_TRAINING,
                  PARAMS | {"batches": "(S, B, D)  one batch for each of S steps"},
                  PARAMS | {"total": "(S,)  what each batch was charged"} | COUNTERS,
-                 WRONG_PARAMS | {"batches": not_finite(called="x")})
+                 WRONG_PARAMS | WRONG_CONSTANTS | {"batches": not_finite(called="x")})
 def train(on, config, batches, **params):
     state, totals = on.training.initial_state(params), []
     for x in batches:
@@ -82,10 +87,11 @@ def clip_gradients(on, config, **grads):
     return on.training.clip_gradients(grads, config["max_grad_norm"])
 
 
-@TRAIN.operation("one update of one parameter by Adam", STEP | {"learning_rate": SCHEDULE["learning_rate"]}, PARAM,
-                 {name: "any" for name in ("param", "first", "second")})
+@TRAIN.operation("one update of one parameter by Adam", STEP | {"learning_rate": SCHEDULE["learning_rate"]} | CONSTANTS, PARAM,
+                 {name: "any" for name in ("param", "first", "second")}, WRONG_CONSTANTS)
 def adam(on, config, param, grad, first, second):
-    moved = on.training.adam(param, grad, first, second, config["step"], config["learning_rate"])
+    constants = on.adam.adam_constants(config)
+    moved = on.adam.adam(param, grad, first, second, config["step"], config["learning_rate"], *constants)
     return dict(zip(("param", "first", "second"), moved))
 
 

@@ -1,6 +1,7 @@
 """The Trainer: the reference's training step by another road, repeatable, resumable, and stopped by a NaN in time."""
 
 import copy
+import json
 from itertools import product
 
 import numpy as np
@@ -18,7 +19,8 @@ from sae_spec.torch_impl.sae.activations import thresholds
 D, M, B, STEPS = 6, 16, 24, 8
 CHOOSING = ("topk", "abs_topk", "batch_topk", "budget_topk", "batch_budget_topk")
 ACTIVATIONS = ("relu", "jumprelu", "gated", *CHOOSING)
-ALL_COSTS = {"l1_coefficient": 0.01, "tanh_coefficient": 0.02, "tie_coefficient": 0.05, "aux_coefficient": 1 / 32,
+ALL_COSTS = {"adam_beta1": 0.8, "adam_beta2": 0.9, "adam_epsilon": 1e-3,
+             "l1_coefficient": 0.01, "tanh_coefficient": 0.02, "tie_coefficient": 0.05, "aux_coefficient": 1 / 32,
              "k_aux": 3, "priced": True}
 SCALES = np.array([3, 2, 1, 1, 0.5, 0.5])       # the data's spread by dimension, so that some latents stay silent
 
@@ -265,21 +267,44 @@ def test_a_float64_run_stays_float64(tmp_path):
 
 # ---------------------------------------------------------------- the inference threshold
 
+def toy(seed, n):
+    """(n, 16) samples of sixty features, each on in 6 %."""
+    directions = torch.nn.functional.normalize(torch.randn(60, 16, generator=torch.Generator().manual_seed(7)), dim=1)
+    generator = torch.Generator().manual_seed(seed)
+    magnitudes = (torch.rand(n, 60, generator=generator) < 0.06) * (torch.rand(n, 60, generator=generator) + 0.5)
+    return magnitudes @ directions + 0.02 * torch.randn(n, 16, generator=generator)
+
+
+def spent_alone(sae, x):
+    """What an average sample pays when each is encoded by itself."""
+    return float(((sae.eval().encode(x) != 0).to(sae.price) @ sae.price).mean())
+
+
+@pytest.mark.parametrize("batch_size", [8, 128])
 @pytest.mark.parametrize("activation", ["batch_topk", "batch_budget_topk"])
-def test_a_sample_alone_gets_about_as_many_latents_as_in_a_batch_wherever_training_stops(activation):
-    """With the defaults, and in the stretch of a run in which thresholds move fastest. A tenth: the estimate is noisy."""
-    k, directions = 4, torch.nn.functional.normalize(torch.randn(60, 16, generator=torch.Generator().manual_seed(7)), dim=1)
+def test_a_sample_alone_spends_k_wherever_training_stops(activation, batch_size, tmp_path):
+    """With the defaults, and in the stretch of a run in which thresholds move fastest, on data that training never saw."""
+    sae = SparseAutoencoder(SAEConfig(D=16, M=64, activation=activation, k=4))
+    training = TrainingConfig(steps=300, batch_size=batch_size, warmup_steps=200, decay_steps=0, checkpoint_every=50, log_every=50)
+    Trainer(sae, training).fit(Activations(toy(0, 20_000)), tmp_path, progress=False)
+    assert spent_alone(load_sae(tmp_path), toy(10**6, 8000)) == pytest.approx(4, rel=0.05)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    shown = [line for line in lines if "eval_price_spent" in line]
+    assert [line["step"] for line in shown] == [50, 100, 150, 200, 250, 300]
+    assert all(line["eval_price_spent"] == pytest.approx(4, rel=0.05) for line in shown)
+    assert shown[-1]["threshold"] == pytest.approx(float(sae.threshold))
 
-    def samples(seed, n):
-        generator = torch.Generator().manual_seed(seed)
-        magnitudes = (torch.rand(n, 60, generator=generator) < 0.06) * (torch.rand(n, 60, generator=generator) + 0.5)
-        return magnitudes @ directions + 0.02 * torch.randn(n, 16, generator=generator)
 
-    trainer = Trainer(SparseAutoencoder(SAEConfig(D=16, M=64, activation=activation, k=k)), TrainingConfig(steps=4000, batch_size=128))
-    for step in range(300):
-        trainer.step(samples(step, 128))
-    on = (trainer.sae.eval().encode(samples(10**6, 4000)) != 0).sum(-1).double().mean()
-    assert abs(on / k - 1) <= 0.1
+@pytest.mark.parametrize("activation", ["batch_topk", "batch_budget_topk"])
+def test_calibrating_by_hand_spends_k_on_those_samples(activation):
+    trainer = Trainer(SparseAutoencoder(SAEConfig(D=16, M=64, activation=activation, k=4)), TrainingConfig(steps=30, batch_size=64))
+    for step in range(30):
+        trainer.step(toy(step, 64))
+    x = toy(10**6, 3000)
+    trainer.calibrate(x)
+    assert spent_alone(trainer.sae, x) == pytest.approx(4, rel=0.002)
+    with pytest.raises(ValueError, match="sample"):
+        trainer.calibrate(x[:0])
 
 
 def test_a_threshold_that_is_trained_itself_gets_where_its_logarithm_cannot():

@@ -42,6 +42,57 @@ def running_threshold(threshold: float | Tensor, seen: int | Tensor, kept: Tenso
     return torch.where(some, moved, threshold), seen + some.long()
 
 
+@torch.no_grad()
+def calibrated_threshold(value: Tensor, k: float, price: Tensor, check_inputs: bool = True) -> Tensor:
+    """The smallest threshold, from 0 on, at which the entries above it cost an average sample at most k.
+
+    value         (N, M)  what a batch rule ranks by; only positive entries count
+    k             above 0, at most M
+    price         (M,), >= 1
+    check_inputs  False skips the check of the prices' values, which waits for the device
+    returns a 0-d tensor, at least float32
+    raises  ValueError for no samples, another k, or a price below 1
+
+    Clauses: ACT-27, ACT-28.
+    """
+    if check_inputs:
+        refuse(price < 1, "price must be at least 1")
+    best = Contenders(value.numel() // value.shape[-1], k, price)
+    best.see(value)
+    return best.threshold()
+
+
+class Contenders:
+    """Of values that come in pieces, those that `calibrated_threshold` turns on: one more than the budget, as each costs 1 at least."""
+
+    def __init__(self, N: int, k: float, price: Tensor) -> None:
+        """N samples in all; k, price (M,) and errors as for `calibrated_threshold`"""
+        if N == 0:
+            raise ValueError("value must hold at least one sample")
+        if not 0 < k <= len(price):
+            raise ValueError(f"k must be above 0 and at most M = {len(price)}, got {k}")
+        self.budget, self.price = k * N, price
+        self.count = math.floor(self.budget) + 1
+        self.values = self.prices = price.new_zeros(0)
+        self.least: float | Tensor = 0.0                    # what a value must exceed to matter
+
+    def see(self, value: Tensor) -> None:
+        """The values (n, M) of n more samples."""
+        flat = widen(value).flatten()
+        place = (flat > self.least).nonzero().squeeze(1)
+        self.values = torch.cat([self.values.to(flat.dtype), flat[place]])
+        self.prices = torch.cat([self.prices, self.price[place % len(self.price)]])
+        if len(self.values) > self.count:
+            self.values, kept = self.values.topk(self.count, sorted=False)
+            self.prices, self.least = self.prices[kept], self.values.min()
+
+    def threshold(self) -> Tensor:
+        """The largest value that cannot be paid for, 0 if all can."""
+        values, order = self.values.sort(descending=True)
+        dear = self.prices.double()[order].cumsum(0) > self.budget
+        return values.where(dear, 0).amax() if len(values) else values.new_zeros(())
+
+
 def batch_topk_inference(pre: Tensor, threshold: float | Tensor, check_inputs: bool = True) -> Tensor:
     """batch_topk for one sample at a time; pre and result (B, M), threshold a number or a 0-d tensor.
 

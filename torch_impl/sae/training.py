@@ -53,21 +53,3 @@ def clip_gradients(grads: dict[str, Tensor], max_grad_norm: float | None, in_pla
     factor = torch.where(norm <= max_grad_norm, 1, max_grad_norm / norm)
     return {name: torch.mul(widen(grad), factor, out=grad if in_place else None).to(grad.dtype)
             for name, grad in grads.items()}
-
-
-@torch.no_grad()
-def adam(param: Tensor, grad: Tensor, first: Tensor, second: Tensor, step: int, rate: float, beta1: float = 0.9,
-         beta2: float = 0.999, epsilon: float = 1e-8) -> tuple[Tensor, Tensor, Tensor]:
-    """One update of one parameter, at a step counted from 0.
-
-    param, grad, first, second  of one shape
-    returns param in its own dtype, first, second; the moments at least float32
-
-    Clauses: TRAIN-12.
-    """
-    wide, grad, first, second = widen(param, grad, first, second)
-    first = beta1 * first + (1 - beta1) * grad
-    second = beta2 * second + (1 - beta2) * grad.square()
-    mean = first / (1 - beta1 ** (step + 1))
-    deviation = (second / (1 - beta2 ** (step + 1))).sqrt()
-    return (wide - rate * mean / (deviation + epsilon)).to(param.dtype), first, second

@@ -123,6 +123,9 @@ class TrainingConfig(Config):
         "steps of linear warm-up of the rate (default: 1/20 of the steps)"))
     decay_steps: int = Field(default_factory=lambda given: given["steps"] // 5, ge=0, description=(
         "steps of linear decay at the end (default: 1/5 of the steps)"))
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1, description="Adam's memory of gradients")
+    adam_beta2: float = Field(default=0.999, ge=0, lt=1, description="Adam's memory of their squares")
+    adam_epsilon: float = Field(default=1e-8, gt=0, description="what Adam adds to the root of the mean square")
     sparsity_warmup_steps: int = Field(default_factory=lambda given: given["steps"] // 20, ge=0, description=(
         "steps until l1, l0 and tanh count in full (default: 1/20 of the steps)"))
     max_grad_norm: float | None = Field(default=None, gt=0, description=(

@@ -152,7 +152,8 @@ class Activations:
         return digest.hexdigest()[:16]
 
     def _order(self, seed: int, epoch: int) -> np.ndarray:
-        if (seed, epoch) not in self._orders:
+        order = self._orders.get((seed, epoch))
+        if order is None:                                   # asked by several threads: what is kept may change meanwhile
             order = np.random.default_rng([seed, epoch]).permutation(self.N)
             self._orders = dict([*self._orders.items(), ((seed, epoch), order)][-2:])
-        return self._orders[seed, epoch]
+        return order

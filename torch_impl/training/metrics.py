@@ -26,6 +26,8 @@ def measure(result: "StepResult", rate: float) -> dict[str, Any]:
         dead             number of dead latents
         price_spent      mean price of the latents that are on in a sample; equals active unless priced
         unexplained      fraction of the batch's variance that is not reconstructed; None if it has none
+
+    They are of train mode; calibration.py has those of eval mode.
     """
     counts = firing_counts(result.acts)                     # (M,)
     variance = ((result.x - result.x.mean(0)) ** 2).sum()
@@ -66,4 +68,5 @@ def summary(numbers: Mapping[str, Any]) -> str:
     """The numbers worth a glance, in one line."""
     unexplained = numbers["unexplained"]
     share = "" if unexplained is None else f"unexplained {unexplained:.1%}  "
-    return f"loss {numbers['total']:.4g}  {share}active {numbers['active']:.1f}  dead {numbers['dead']}"
+    in_eval_mode = f" (eval {numbers['eval_active']:.1f})" if "eval_active" in numbers else ""
+    return f"loss {numbers['total']:.4g}  {share}active {numbers['active']:.1f}{in_eval_mode}  dead {numbers['dead']}"

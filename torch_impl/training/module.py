@@ -43,13 +43,13 @@ class SparseAutoencoder(nn.Module):
         tokens_since_fired (M,) int64               samples since each latent last fired
         frequency_mean (M,)   frequency_batches     the running firing frequency, see frequency.running_mean
         price (M,)                                  what one firing costs the next batch; 1 unless priced
-        threshold   threshold_seen                  batch rules: what stands in for the batch at inference
+        threshold   threshold_seen                  batch rules: what stands in for the batch at inference; in a checkpoint calibrated
 
     `.to(torch.bfloat16)` and `.half()` cast the parameters only, and of those no thresholds: in half precision the
     estimates would stop moving, and a threshold be another one.
 
     In train mode the batch rules (batch_topk, batch_budget_topk) choose over the batch; in eval mode each
-    sample is encoded on its own, by the running threshold.
+    sample is encoded on its own, by the threshold.
     """
 
     config: SAEConfig

@@ -16,6 +16,7 @@ from rich.progress import TextColumn
 from torch import Tensor
 
 from ..sae import BATCH_RULES, autoencoder, sparse_autoencoder
+from ..sae.adam import adam_constants
 from ..sae.autoencoder import Batch
 from ..sae.activations import thresholds
 from ..sae.constraints import normalize_rows, project_gradient, project_thresholds, rewrite, row_norms
@@ -27,7 +28,7 @@ from ..sae.selection import density
 from ..sae.training import clip_gradients, count_tokens, is_dead, learning_rate, sparsity_warmth
 from ..sparse.autograd import begin, collect
 from ..sparse.entries import Entries, apply
-from . import checkpoint, metrics
+from . import calibration, checkpoint, metrics
 from .config import SAEConfig, TrainingConfig, config_mapping
 from .data import Activations
 from .module import HALF, SparseAutoencoder
@@ -99,8 +100,9 @@ class Trainer:
         self.sae, self.training, self.steps_done, self.run_folder = sae, training, steps_done, None
         self.config = config_mapping(sae.config, training)  # what the functions read
         self.gradient_buffers = {}                          # of the large weights, from the first sparse step on
-        self.optimizer = torch.optim.Adam(sae.parameters(), lr=training.learning_rate, betas=(0.9, 0.999),
-                                          eps=1e-8, fused=sae.W_dec.device.type in ("cpu", "cuda"))
+        *betas, epsilon = adam_constants(self.config)
+        self.optimizer = torch.optim.Adam(sae.parameters(), lr=training.learning_rate, betas=(betas[0], betas[1]),
+                                          eps=epsilon, fused=sae.W_dec.device.type in ("cpu", "cuda"))
         if moments is not None:
             self._set_moments(moments)
         self._set_price()
@@ -144,11 +146,13 @@ class Trainer:
                 rate = learning_rate(self.steps_done, self.config)
                 result = self.advance(x)
                 last = self.steps_done == training.steps
+                saving = last or self.steps_done % training.checkpoint_every == 0
+                in_eval_mode = self._calibrate_from(data) if saving else {}
                 if last or self.steps_done % training.log_every == 0:
-                    numbers = metrics.measure(result, rate)
+                    numbers = metrics.measure(result, rate) | in_eval_mode
                     metrics.append(folder / "metrics.jsonl", self.steps_done, numbers)
                     bar.update(task, numbers=metrics.summary(numbers))
-                if last or self.steps_done % training.checkpoint_every == 0:
+                if saving:
                     checkpoint.save(folder, self.sae, self.moments(), self.steps_done)
                 bar.advance(task)
 
@@ -165,6 +169,23 @@ class Trainer:
         self.run_folder = folder
         checkpoint.save(folder, self.sae, self.moments(), self.steps_done)       # now there is something to resume
         return folder
+
+    def _calibrate_from(self, data: BatchSource) -> dict[str, float | None]:
+        """Calibrate a batch rule's threshold before it is saved; returns numbers of eval mode, {} for other activations."""
+        if self.sae.config.activation not in BATCH_RULES:
+            return {}
+        some, others = calibration.two_samples(data, self.steps_done, self.training.batch_size, self.training.seed)
+        calibration.set_threshold(self.sae, some)
+        return calibration.measured(self.sae, others)
+
+    def calibrate(self, x: Tensor) -> None:
+        """Make a batch rule spend k on an average sample of x in eval mode; `fit` does so at every checkpoint.
+
+        x       (N, D)  some thousand samples; no other activation has anything to calibrate
+        raises  ValueError for no samples, another D, or numbers that are not finite
+        """
+        if self.sae.config.activation in BATCH_RULES:
+            calibration.set_threshold(self.sae, [x])
 
     def step(self, x: Tensor) -> dict[str, Tensor]:
         """One step on one batch.

@@ -1,5 +1,7 @@
 """ACT, third part: the budget rules, and what stands in for a batch at inference."""
 
+import re
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,6 +121,66 @@ def test_batches_and_latents_that_keep_nothing_change_nothing(adapter, kept, sta
 @given(kept=positive((1, 2)), decay=st.sampled_from([1.0, 1.5, -0.25]))
 def test_a_decay_outside_0_to_1_is_an_error(adapter, kept, decay):
     adapter.refuses("decay", "running_threshold", {"decay": decay}, threshold=1, seen=1, kept=kept)
+
+
+@st.composite
+def streams(draw):
+    """value (N, M) that a batch rule ranks by, half of it positive, k in steps of 1/4, and prices."""
+    N, M = draw(st.integers(1, 4)), draw(st.integers(1, 5))
+    return draw(dyadic((N, M), -1.0, 2.0)), draw(st.integers(1, 4 * M)) / 4, draw(prices(M))
+
+
+def calibrated(adapter, value, k, price):
+    return adapter("calibrated_threshold", {"k": k}, value=value, price=price)["threshold"]
+
+
+@clause("ACT-27")
+@given(stream=streams())
+def test_what_exceeds_the_threshold_can_be_paid_for_and_its_equals_cannot(adapter, stream):
+    value, k, price = stream
+    threshold, cost = calibrated(adapter, *stream), lambda on: (on * price).sum() / len(value)
+    assert cost(value > threshold) <= k
+    assert threshold == 0 or threshold > 0 and cost(value >= threshold) > k
+    assert threshold == 0 or threshold in value
+
+
+@clause("ACT-27", "ACT-23", "ACT-12")
+@given(seed=st.integers(0, 99), N=st.integers(1, 4), M=st.integers(1, 5), data=st.data())
+def test_samples_without_ties_are_encoded_as_batch_topk_of_all_of_them_does(adapter, seed, N, M, data):
+    pre, k = np.random.default_rng(seed).permutation(N * M).reshape(N, M) + 1.0, data.draw(st.integers(1, M))
+    threshold = calibrated(adapter, pre, k, np.ones(M))
+    got = adapter("batch_topk_inference", pre=pre, threshold=threshold)["acts"]
+    equal(adapter, acts_of(adapter, Choice("batch_topk", k, pre, {})), got)
+    assert np.count_nonzero(got) == k * N
+
+
+@clause("ACT-27", "ACT-28")
+@given(stream=streams(), times=st.integers(2, 3), data=st.data())
+def test_calibration_knows_no_order_and_no_number_of_samples_and_moves_with_their_size(adapter, stream, times, data):
+    value, k, price = stream
+    order, want = data.draw(st.permutations(range(len(value)))), calibrated(adapter, *stream)
+    equal(adapter, want, calibrated(adapter, np.concatenate([value[order]] * times), k, price), "threshold")
+    equal(adapter, 4 * want, calibrated(adapter, 4 * value, k, price), "threshold")
+    equal(adapter, want, calibrated(adapter, value[np.newaxis, :, np.newaxis], k, price), "threshold")
+
+
+@clause("ACT-28")
+@given(steps=st.integers(1, 12))
+def test_a_fraction_of_k_pays_for_its_share_of_the_samples(adapter, steps):
+    """Of 1 .. 12, four samples of three latents, the `steps` largest are on."""
+    value = 12.0 - np.arange(12).reshape(4, 3)
+    equal(adapter, 12 - steps, calibrated(adapter, value, steps / 4, np.ones(3)), "threshold")
+
+
+@clause("ACT-28")
+@given(stream=streams(), wrong_k=st.sampled_from([0.0, -0.5]), low=st.sampled_from([0.0, 0.5, 255 / 256]))
+def test_a_calibration_without_samples_k_or_prices_is_an_error(adapter, stream, wrong_k, low):
+    value, k, price = stream
+    ask = lambda value, k, price: adapter.error("calibrated_threshold", {"k": k}, value=value, price=price)
+    assert "value" in ask(value[:0], k, price)
+    for other in (wrong_k, len(price) + 0.5):
+        assert re.search(r"\bk\b", ask(value, other, price))
+    assert "price" in ask(value, k, np.append(price[:-1], low))
 
 
 @clause("ACT-23", "ACT-21")

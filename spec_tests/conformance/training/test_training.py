@@ -166,6 +166,37 @@ def test_a_gradient_of_the_size_of_epsilon_moves_half_the_rate(adapter, factor, 
     assert np.all(np.abs(path - 4 - want) <= 1e-12)
 
 
+@clause("TRAIN-16", dtypes=("float64",))
+@given(beta1=st.sampled_from([0.0, 0.5, 0.75]), beta2=st.sampled_from([0.25, 0.875]), grad=positive((1,)),
+       ratio=st.sampled_from([0.5, 1.0, 2.0]))
+def test_adam_moves_by_the_constants_it_is_given(adapter, beta1, beta2, grad, ratio):
+    """From no moments a first gradient is corrected to itself: it moves rate · g / (g + epsilon), whatever the betas."""
+    config = {"step": 0, "learning_rate": 0.25, "adam_beta1": beta1, "adam_beta2": beta2, "adam_epsilon": ratio * grad[0]}
+    moved = adapter("adam", config, param=np.zeros(1), grad=grad, first=np.zeros(1), second=np.zeros(1))
+    want = {"param": [-0.25 / (1 + ratio)], "first": (1 - beta1) * grad, "second": (1 - beta2) * grad**2}
+    assert_same(want, moved, adapter.dtype)
+    later = adapter("adam", config | {"step": 1}, **moved, grad=np.zeros(1))
+    faded = {"first": moved["first"] * beta1, "second": moved["second"] * beta2}
+    assert_same(faded, {name: later[name] for name in faded}, adapter.dtype)
+
+
+@clause("TRAIN-16")
+@given(grad=dyadic((3,)), step=st.integers(0, 9))
+def test_adams_constants_are_the_usual_ones_unless_given(adapter, grad, step):
+    inputs = {"param": np.ones(3), "grad": grad, "first": np.full(3, 0.25), "second": np.full(3, 0.5)}
+    config = {"step": step, "learning_rate": 0.25}
+    usual = {"adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8}
+    assert_same(adapter("adam", config | usual, **inputs), adapter("adam", config, **inputs), exact=True)
+
+
+@clause("TRAIN-16")
+@given(grad=dyadic((1,)), beta=st.sampled_from([-0.25, 1.0, 1.5]), epsilon=st.sampled_from([0.0, -0.5]))
+def test_a_constant_of_adam_outside_its_range_is_an_error(adapter, grad, beta, epsilon):
+    for name, value in (("adam_beta1", beta), ("adam_beta2", beta), ("adam_epsilon", epsilon)):
+        assert name in adapter.error("adam", {"step": 0, "learning_rate": 0.25, name: value}, param=np.ones(1), grad=grad,
+                                     first=np.zeros(1), second=np.zeros(1))
+
+
 @clause("TRAIN-12", dtypes=("float64",))
 @given(grad=positive((2,)))
 def test_a_gradient_fades_from_the_first_moment_by_tenths_and_from_the_second_by_thousandths(adapter, grad):

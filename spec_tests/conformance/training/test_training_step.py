@@ -21,6 +21,7 @@ def trainings(draw, steps=1, activations=ACTIVATIONS, decoder_rows=ROWS):
               "dead_after": draw(st.integers(1, 4)), "priced": False, "frequency_decay": 0.5, "min_frequency": 2.0**-4,
               "threshold_decay": 0.5, "l1_coefficient": draw(st.sampled_from([0.0, 0.25])),
               "aux_coefficient": draw(st.sampled_from([0.0, 0.125])), "k_aux": 1}
+    config |= draw(st.sampled_from([{}, {"adam_beta1": 0.5, "adam_beta2": 0.75, "adam_epsilon": 0.25}]))
     half = lambda *shape: draw(dyadic(shape, -1.0, 1.0, 0.5))
     params = {"W_dec": np.array([draw(st.sampled_from(decoder_rows)) for _ in range(3)], float), "b_dec": half(2),
               "b_enc": half(3) + 1 / 8}
@@ -55,7 +56,7 @@ def in_stages(adapter, config, params, batches):
             seen = adapter("running_threshold", {"decay": config["threshold_decay"]}, **seen, kept=kept)
         rate = float(adapter("learning_rate", config | {"step": step})["rate"])
         for name in params:
-            moved = adapter("adam", {"step": step, "learning_rate": rate}, param=params[name], grad=grads[name],
+            moved = adapter("adam", config | {"step": step, "learning_rate": rate}, param=params[name], grad=grads[name],
                             **moments[name])
             params = params | {name: moved.pop("param")}
             moments[name] = moved

@@ -159,6 +159,100 @@ def nothing_is_counted(right, threshold, seen, kept, decay):
     return right(threshold, seen, kept, decay)[0], seen + 1
 
 
+def spends(value, k, price, budget=None):
+    """(ranking, values best first, which of them cannot be paid for): of calibrated_threshold."""
+    order = np.argsort(-value, axis=None, kind="stable")
+    budget = k * (value.size // value.shape[-1]) if budget is None else budget
+    return value.reshape(-1)[order], np.cumsum(price[order % value.shape[-1]]) > budget
+
+
+@mutant("calibration: k for all samples", clause="ACT-27", target="inference.calibrated_threshold")
+def calibrated_to_k(right, value, k, price):
+    right(value, k, price)
+    ranked, dear = spends(value, k, price, budget=k)
+    return max(0.0, ranked[dear].max(initial=0.0))
+
+
+@mutant("calibration: the smallest value that is paid for", clause="ACT-27", target="inference.calibrated_threshold",
+        seen_in=("BatchTopK", "SAELens 6.54.12", "dictionary_learning 0.1.0"), where="the running threshold", convention=True)
+def calibrated_to_the_last_on(right, value, k, price):
+    right(value, k, price)
+    ranked, dear = spends(value, k, price)
+    return ranked[~dear & (ranked > 0)].min(initial=np.inf) if np.any(~dear & (ranked > 0)) else 0.0
+
+
+@mutant("calibration: half way between on and off", clause="ACT-27", target="inference.calibrated_threshold")
+def calibrated_half_way(right, value, k, price):
+    return (calibrated_to_the_last_on(right, value, k, price) + right(value, k, price)) / 2
+
+
+@mutant("calibration: mean of the samples' own thresholds", clause="ACT-27", target="inference.calibrated_threshold")
+def calibrated_by_sample(right, value, k, price):
+    rows = value.reshape(-1, value.shape[-1])
+    right(value, k, price)
+    return np.mean([right(row[np.newaxis], k, price) for row in rows])
+
+
+@mutant("calibration: prices forgotten", clause="ACT-27", target="inference.calibrated_threshold")
+def calibrated_without_prices(right, value, k, price):
+    right(value, k, price)
+    return right(value, k, np.ones_like(price))
+
+
+@mutant("calibration: what does not fit is skipped", clause="ACT-27", target="inference.calibrated_threshold")
+def calibrated_skipping(right, value, k, price):
+    right(value, k, price)
+    order, left = np.argsort(-value, axis=None, kind="stable"), k * (value.size // value.shape[-1])
+    for place in order:
+        if price[place % value.shape[-1]] <= left:
+            left -= price[place % value.shape[-1]]
+            last = place
+    off = value.reshape(-1)[order[list(order).index(last) + 1 :]] if left < k * (value.size // value.shape[-1]) else value
+    return max(0.0, off.max(initial=0.0))
+
+
+@mutant("calibration: the budget may not be met", clause="ACT-27", target="inference.calibrated_threshold")
+def calibrated_open(right, value, k, price):
+    right(value, k, price)
+    ranked, dear = spends(value, k, price, budget=k * (value.size // value.shape[-1]) - 2.0**-40)
+    return max(0.0, ranked[dear].max(initial=0.0))
+
+
+@mutant("calibration: equals are let in", clause="ACT-27", target="inference.calibrated_threshold")
+def calibrated_with_ties(right, value, k, price):
+    threshold = right(value, k, price)
+    return value[value < threshold].max(initial=0.0) if (value == threshold).sum() > 1 else threshold
+
+
+@mutant("calibration: negative where few are positive", clause="ACT-27", target="inference.calibrated_threshold")
+def calibrated_below_zero(right, value, k, price):
+    threshold = right(value, k, price)
+    ranked, dear = spends(value, k, price)
+    return ranked[dear].max() if dear.any() else threshold
+
+
+@mutant("calibration: no samples give 0", clause="ACT-28", target="inference.calibrated_threshold")
+def calibrated_on_nothing(right, value, k, price):
+    return right(value, k, price) if value.size else 0.0
+
+
+@mutant("calibration: k is brought into its range", clause="ACT-28", target="inference.calibrated_threshold")
+def calibrated_k_clipped(right, value, k, price):
+    return right(value, min(max(k, 0.5), value.shape[-1]), price)
+
+
+@mutant("calibration: a fraction of k is cut off", clause="ACT-28", target="inference.calibrated_threshold")
+def calibrated_whole_k(right, value, k, price):
+    right(value, k, price)
+    ranked, dear = spends(value, np.floor(k), price)
+    return max(0.0, ranked[dear].max(initial=0.0))
+
+
+@mutant("calibration: a price below 1 counts as 1", clause="ACT-28", target="inference.calibrated_threshold")
+def calibrated_price_lifted(right, value, k, price):
+    return right(value, k, np.maximum(price, 1.0))
+
+
 @mutant("inference: on at equality", clause="ACT-23", target="inference.batch_topk_inference",
         seen_in=("overcomplete 0.3.0",), convention=True)
 def inference_on_at_equality(right, pre, threshold):

@@ -8,7 +8,7 @@ from sae_spec.spec_tests.mutants.training.training import EPSILON, first_hat, se
 
 def late_adam(name, direction, after=100):
     """Adam that moves along `direction`, a function of both moments and t, from the step after so many on."""
-    @mutant(f"adam: {name}", clause="TRAIN-12", target="training.adam")
+    @mutant(f"adam: {name}", clause="TRAIN-12", target="adam.adam")
     def wrong(right, param, grad, first, second, step, rate, *more):
         moved, first, second = right(param, grad, first, second, step, rate, *more)
         return (moved if step < after else param - rate * direction(first, second, step + 1)), first, second
@@ -21,7 +21,7 @@ late_adam("bias correction stays at that of step 100",
           lambda m, v, t: first_hat(m, 100) / (np.sqrt(second_hat(v, 100)) + EPSILON))
 
 
-@mutant("adam: moments are no longer updated after 100 steps", clause="TRAIN-12", target="training.adam")
+@mutant("adam: moments are no longer updated after 100 steps", clause="TRAIN-12", target="adam.adam")
 def moments_rest(right, param, grad, first, second, step, *more):
     moved, *after = right(param, grad, first, second, step, *more)
     return (moved, *after) if step < 100 else (moved, first, second)

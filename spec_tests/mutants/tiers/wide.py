@@ -206,7 +206,7 @@ def clips_by_few(right, grads, max_grad_norm):
     return {name: grad * (max_grad_norm / norm) for name, grad in grads.items()}
 
 
-@mutant("adam: moves 64 columns", clause="TRAIN-12", target="training.adam")
+@mutant("adam: moves 64 columns", clause="TRAIN-12", target="adam.adam")
 def moves_few(right, param, grad, *more):
     moved, first, second = right(param, grad, *more)
     return param + head(moved - param, DIMENSIONS), first, second

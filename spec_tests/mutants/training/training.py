@@ -163,8 +163,8 @@ def squared_norm(right, grads, max_grad_norm):
 
 def other_constants(name, *, beta1=0.9, beta2=0.999, epsilon=1e-8, **seen):
     """Adam with other constants."""
-    @mutant(f"adam: {name}", clause="TRAIN-12", target="training.adam", **seen)
-    def wrong(right, param, grad, first, second, step, rate):
+    @mutant(f"adam: {name}", clause="TRAIN-12", target="adam.adam", **seen)
+    def wrong(right, param, grad, first, second, step, rate, *constants):
         return right(param, grad, first, second, step, rate, beta1, beta2, epsilon)
 
 
@@ -174,11 +174,53 @@ other_constants("betas 0.9 and 0.99", beta2=0.99, seen_in=("BatchTopK",), conven
 other_constants("epsilon 6.25e-10", epsilon=6.25e-10, seen_in=("openai/sparse_autoencoder",), convention=True)
 
 
+def constant(name):
+    """What adam_constants makes wrongly of a configuration, declared as a mutant."""
+    return mutant(f"adam: {name}", clause="TRAIN-16", target="adam.adam_constants")
+
+
+@constant("beta1 stays .9")
+def beta1_fixed(right, config):
+    return 0.9, *right(config)[1:]
+
+
+@constant("beta2 stays .999")
+def beta2_fixed(right, config):
+    beta1, _, epsilon = right(config)
+    return beta1, 0.999, epsilon
+
+
+@constant("epsilon stays 1e-8")
+def epsilon_fixed(right, config):
+    return *right(config)[:2], 1e-8
+
+
+@constant("betas exchanged")
+def betas_exchanged(right, config):
+    beta1, beta2, epsilon = right(config)
+    return (beta2, beta1, epsilon) if {"adam_beta1", "adam_beta2"} & set(config) else (beta1, beta2, epsilon)
+
+
+@constant("a beta is brought into its range")
+def betas_clipped(right, config):
+    return right(config | {name: np.clip(config[name], 0, 0.9999) for name in ("adam_beta1", "adam_beta2") if name in config})
+
+
+@constant("an epsilon of 0 is fine")
+def epsilon_zero(right, config):
+    return right(config) if config.get("adam_epsilon", 1) > 0 else (*right(config | {"adam_epsilon": 1})[:2], 0.0)
+
+
+@constant("beta2 is .95 unless given")
+def another_usual(right, config):
+    return right({"adam_beta2": 0.95} | config)
+
+
 def other_direction(name, direction):
     """Adam that moves along `direction`, a function of both moments and t, the number of steps with this one."""
-    @mutant(f"adam: {name}", clause="TRAIN-12", target="training.adam")
-    def wrong(right, param, grad, first, second, step, rate):
-        _, first, second = right(param, grad, first, second, step, rate)
+    @mutant(f"adam: {name}", clause="TRAIN-12", target="adam.adam")
+    def wrong(right, param, grad, first, second, step, rate, *constants):
+        _, first, second = right(param, grad, first, second, step, rate, *constants)
         with np.errstate(all="ignore"):
             return param - rate * direction(first, second, step + 1), first, second
 
