@@ -98,13 +98,13 @@ def pytest_runtest_makereport(item, call):
     if report.when != "call" or "adapter" not in getattr(item, "fixturenames", ()):
         return
     argument, _, dtype = item.callspec.params["adapter"]
-    ids, config = clauses_of(item), item.config
     error = call.excinfo.value if call.excinfo else None
+    ids, config = error.clauses if isinstance(error, Failure) else clauses_of(item), item.config
     outcome = "pass" if report.passed else "fail"
     if isinstance(error, NotImplementedError):
         outcome = unsupported(report, error, ids, config)
     elif report.failed:
-        outcome = failed(report, item, error, argument, dtype)
+        outcome = failed(report, item, error, ids, argument, dtype)
     TALLY.ended(ids, dtype, outcome)
 
 
@@ -121,9 +121,12 @@ def unsupported(report, error, ids, config):
     return "unsupported"
 
 
-def failed(report, item, error, argument, dtype):
-    """A failure: known (and then no failure), or told in full and left behind as a replay file."""
-    ids, name = clauses_of(item), name_of(item)
+def failed(report, item, error, ids, argument, dtype):
+    """A failure: known (and then no failure), or told in full and left behind as a replay file.
+
+    ids  the clauses that it is about
+    """
+    name = name_of(item)
     for known in item.config.known_failures:
         if known.matches(ids, *name.values(), dtype):
             known.hits += 1
@@ -133,7 +136,7 @@ def failed(report, item, error, argument, dtype):
     if isinstance(error, Failure):
         text = str(error)
         if not case_of(item):
-            again = replay_file(item, argument, dtype)
+            again = replay_file(item, ids, argument, dtype)
             text += f"\n  again: {again}" if again else ""
         report.longrepr = text
     TALLY.failures.append({"clauses": list(ids), "test": item.nodeid, "name": name, "dtype": dtype,
@@ -141,13 +144,13 @@ def failed(report, item, error, argument, dtype):
     return "fail"
 
 
-def replay_file(item, argument, dtype):
+def replay_file(item, ids, argument, dtype):
     """The smallest failing example as golden cases, with what the reference says of each call."""
     from sae_spec.spec_tests.adapters import reference_numpy
     from sae_spec.spec_tests.core.replay import replay_document
 
-    again = command(argument, dtype, "--clause", clauses_of(item)[0])
-    document = replay_document(item.originalname, clauses_of(item), item.funcargs["adapter"].calls, reference_numpy)
+    again = command(argument, dtype, "--clause", ids[0])
+    document = replay_document(item.originalname, ids, item.funcargs["adapter"].calls, reference_numpy)
     if not document["cases"]:
         return again
     folder = item.config.getoption("--failures")

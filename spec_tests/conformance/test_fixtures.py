@@ -19,4 +19,4 @@ def test_golden_case(adapter, case):
     if result.mismatches:
         again = command(adapter.argument, adapter.dtype, "--case", case.id)
         raise Failure(explain(case.clauses, f"case {case.id}: {case.comment}", f"fixtures/{case.file}", case.flags,
-                              adapter.module, adapter.dtype, result.mismatches, again))
+                              adapter.module, adapter.dtype, result.mismatches, again), case.clauses)

@@ -51,6 +51,10 @@ class Case(NamedTuple):
 class Failure(AssertionError):
     """A clause does not hold. The message says all there is to say; no traceback is needed."""
 
+    def __init__(self, message, clauses):
+        super().__init__(message)
+        self.clauses = clauses          # those that it is about
+
 
 # ---------------------------------------------------------------- reading
 

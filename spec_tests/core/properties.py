@@ -12,6 +12,7 @@ unsupported, unless an example that the adapter does have fails.
 import functools
 import inspect
 from collections import defaultdict
+from contextlib import contextmanager
 from pathlib import Path
 
 from sae_spec.spec_tests.asking.answers import Lost, Misbehaved, Missing
@@ -21,6 +22,16 @@ from sae_spec.spec_tests.core.tally import TALLY
 
 SPEC_TESTS = Path(__file__).resolve().parents[1]
 PROPERTIES = defaultdict(dict)          # clause id -> {(module, name): test}; read by test_the_suite.py
+
+
+@contextmanager
+def blames(*ids):
+    """What fails inside is about these of the property's clauses alone: its failure names them, and no others are charged."""
+    try:
+        yield
+    except AssertionError as error:
+        error.clauses = ids
+        raise
 
 
 def clause(*ids, dtypes=None, agreement=False):
@@ -49,7 +60,8 @@ def clause(*ids, dtypes=None, agreement=False):
             except NotImplementedError:
                 raise
             except (Exception, Lost) as error:
-                raise Failure(_story(ids, test, adapter, error)) from error
+                blamed = getattr(error, "clauses", ids)
+                raise Failure(_story(blamed, test, adapter, error), blamed) from error
             if adapter.unsupported:     # what it has is right, but it does not have everything: no pass
                 asked = sorted({error.asked for error in adapter.unsupported})
                 raise Missing(str(adapter.unsupported[0]), ", ".join(asked))
