@@ -102,7 +102,7 @@ def budget_topk(pre, k, price, dec_norm):
 
     A rule that never overdraws has a state without a way out: a latent dearer than k never fires again, and silences
     every row in which it ranks first. In training a high price also starves: who is dear ranks lower, fires less and gets
-    dearer. A min_frequency of D^-1.25, at which the price is 1.25, keeps as many latents alive as topk does.
+    dearer. A min_frequency of D^-1.25, at which the price is 1.25, keeps most of them alive; not all where M is far above k · D.
     """
     if k not in range(1, pre.shape[-1] + 1):
         raise ValueError(f"k must be a whole number from 1 to M = {pre.shape[-1]}, got {k}")
