@@ -90,7 +90,8 @@ def budget_thresholds(tau, price, dec_norm):
 
         theta[i] = sqrt(tau · price[i]) / dec_norm[i]
 
-    so that acts > theta says the same as acts^2 · dec_norm^2 / price > tau.
+    so that acts > theta says the same as acts^2 · dec_norm^2 / price > tau. One number can stand for the budget because a
+    ranking is bought from the top and nothing is passed over: a batch bought what has density tau or more.
 
     tau       the threshold of densities, >= 0: the budget's Lagrange multiplier
     price     (M,)

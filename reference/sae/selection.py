@@ -94,11 +94,15 @@ def budget_topk(pre, k, price, dec_norm):
     raises  ValueError for k outside 1 .. M or a price below 1
 
     [ACT-14] Positive entries are ranked by density; ties go to the lowest index.
-    [ACT-15] The longest prefix of the ranking whose prices sum to at most k is kept: the first entry
-             that does not fit ends it, even if a cheaper one further down would.
+    [ACT-15] Latents are bought down the ranking while any of the budget is left: the first is always bought, whatever it
+             costs, and the last may cost more than is left; nothing is passed over.
     [ACT-16] With every price 1 and every decoder row of norm 1 it is topk, exactly, as long as the squares of the
              activations neither underflow nor overflow.
     [ACT-17] A price is at least 1, so at most k latents of a row are on; a lower price is an error.
+
+    A rule that never overdraws has a state without a way out: a latent dearer than k never fires again, and silences
+    every row in which it ranks first. In training a high price also starves: who is dear ranks lower, fires less and gets
+    dearer. A min_frequency of D^-1.25, at which the price is 1.25, keeps most of them alive; not all where M is far above k · D.
     """
     if k not in range(1, pre.shape[-1] + 1):
         raise ValueError(f"k must be a whole number from 1 to M = {pre.shape[-1]}, got {k}")
@@ -107,10 +111,11 @@ def budget_topk(pre, k, price, dec_norm):
     acts = relu(pre)                                        # (B, M)
     value = np.where(acts > 0, density(acts, price, dec_norm), -1.0)  # (B, M)  silent entries rank last
     order = np.argsort(-value, axis=-1, kind="stable")      # (B, M)  best first; stable: ties keep their order
-    spent = np.cumsum(price[order], axis=-1)                # (B, M)  what each prefix costs
+    spent = np.cumsum(price[order], axis=-1)[..., :-1]      # (B, M - 1)  before the second, the third, ..
+    spent = np.insert(spent, 0, 0.0, axis=-1)               # (B, M)  and nothing before the first
     place = np.argsort(order, axis=-1)                      # (B, M)  where in the ranking each latent stands
-    fits = np.take_along_axis(spent <= k, place, axis=-1)   # (B, M)
-    return np.where(fits, acts, 0.0)                        # (B, M)
+    bought = np.take_along_axis(spent < k, place, axis=-1)  # (B, M)
+    return np.where(bought, acts, 0.0)                      # (B, M)
 
 
 def batch_budget_topk(pre, k, price, dec_norm):

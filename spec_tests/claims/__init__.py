@@ -5,4 +5,5 @@ claims call the thread.
 
     python -m sae_spec.spec_tests.claims [--only NAME] [--seeds 5] [--out build/claims]
     python -m sae_spec.spec_tests.claims.zoo            the detector, tried on hundreds of SAEs
+    python -m sae_spec.spec_tests.claims.budgets        ways to spend a budget, trained beside topk
 """

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sae_spec.reference.worlds.toy_models import draw
-from sae_spec.torch_impl import SAEConfig, TrainingConfig
+from sae_spec.torch_impl import SAEConfig, TrainingConfig, config_mapping
 from sae_spec.torch_impl.sae.activations import jumprelu, step, thresholds
 from sae_spec.torch_impl.sae.constraints import normalize_rows, project_gradient, row_norms
 from sae_spec.torch_impl.sae.costs import tie
@@ -43,7 +43,7 @@ def train_on(data, M, architecture, training, start=None, seed=0, tick=lambda: N
     coefficients = {name: torch.as_tensor(training[name], dtype=torch.float32).expand(S) for name in training
                     if name.endswith("_coefficient")}
     sae = SAEConfig(D=D, M=M, **architecture)
-    config = sae.model_dump() | TrainingConfig(**{n: v for n, v in training.items() if n not in coefficients}).model_dump()
+    config = config_mapping(sae, TrainingConfig(**{n: v for n, v in training.items() if n not in coefficients}))
     data = torch.tensor(data, dtype=torch.float32)
     normals = np.random.default_rng([seed, 1]).normal(size=(S, M, D)) if start is None else start
     params = stacked(torch.tensor(normals, dtype=torch.float32), data.mean(1), config)

@@ -13,9 +13,11 @@ from sae_spec.reference.absorption.detector import THRESHOLD
 from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.spec_tests.claims import fleet, zoo
 from sae_spec.spec_tests.claims.__main__ import main
+from sae_spec.spec_tests.claims.budgets.remedies import REMEDIES, remedied
 from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import closed_form
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
+from sae_spec.torch_impl.sae import autoencoder
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +73,23 @@ def test_a_closed_form_of_the_zoo_is_labelled_by_its_delta():
     assert seen == {0, 1}
     tied = pairs(closed_form("tied", np.random.default_rng(0)), 0)
     assert not tied["score"].any() and not (tied["label"] == 1).any()
+
+
+def test_a_remedy_of_the_budget_stands_in_productions_place():
+    """The one that was kept buys what production buys; the old rule silences a row; and afterwards all is as before."""
+    generator, rules = torch.Generator().manual_seed(0), dict(autoencoder._BY_DENSITY)
+    pre, price = torch.randn(64, 9, generator=generator), 1 + 3 * torch.rand(9, generator=generator)
+    for k in (1, 3, 9):
+        want = {name: rule(pre, k, price, torch.ones(9)) for name, rule in rules.items()}
+        with remedied(REMEDIES["while any is left"]):
+            assert all(torch.equal(rule(pre, k, price, torch.ones(9)), want[name]) for name, rule in autoencoder._BY_DENSITY.items())
+    row, prices = torch.tensor([[5.0, 1, 1, 1]]), torch.tensor([4.98, 1, 1, 1])
+    on = {name: 0 for name in REMEDIES}
+    for name, remedy in REMEDIES.items():
+        with remedied(remedy):
+            on[name] = int((autoencoder._BY_DENSITY["budget_topk"](row, 4, prices, torch.ones(4)) != 0).sum())
+    assert on["as it was"] == 0 and on["skip what is too dear"] == 3 and on["while any is left"] == 1 and on["price ranks only"] == 4
+    assert autoencoder._BY_DENSITY == rules
 
 
 def test_the_area_counts_pairs():

@@ -307,6 +307,27 @@ def test_calibrating_by_hand_spends_k_on_those_samples(activation):
         trainer.calibrate(x[:0])
 
 
+# ---------------------------------------------------------------- what training makes of a rule
+
+def test_a_budget_keeps_as_many_latents_alive_as_topk():
+    """S3: k = 1 and more latents than k · D, so that the average one costs more than the budget."""
+    rng = np.random.default_rng(0)
+    directions = torch.nn.functional.normalize(torch.tensor(rng.normal(size=(40, 20)), dtype=torch.float32), dim=1)
+    data = torch.tensor(rng.random((500, 128, 40)) < 0.03, dtype=torch.float32) @ directions
+    alive, loss = {}, {}
+    for activation in ("topk", "budget_topk"):
+        trainer = Trainer(SparseAutoencoder(SAEConfig(D=20, M=40, activation=activation, k=1)),
+                          TrainingConfig(steps=400, batch_size=128, learning_rate=3e-3))
+        for x in data[:400]:
+            trainer.step(x)
+        unseen = data[400:].flatten(0, 1)
+        acts = trainer.sae.encode(unseen)
+        alive[activation] = int((acts != 0).any(0).sum())
+        loss[activation] = float((unseen - trainer.sae.decode(acts).detach()).square().sum(1).mean())
+    assert trainer.sae.price.median() > 1                   # most do not fit into the budget: the old rule silenced them
+    assert alive["budget_topk"] >= alive["topk"] and loss["budget_topk"] <= 1.1 * loss["topk"]
+
+
 def test_a_threshold_that_is_trained_itself_gets_where_its_logarithm_cannot():
     """S1: whatever the coefficient, a logarithm under Adam moves by about the rate a step."""
     found = {}

@@ -98,7 +98,7 @@ def budget_value(pre: Tensor, price: Tensor, dec_norm: Tensor, check_inputs: boo
 
 
 def affordable(value: Tensor, price: Tensor, budget: int) -> Tensor:
-    """Which of the candidates are bought: the longest prefix by value whose prices sum to at most `budget`.
+    """Which of the candidates are bought: by value, while what is spent is below `budget`.
 
     value, price  (.., k)  of each candidate; ties go to the first
     returns (.., k) bool
@@ -106,15 +106,16 @@ def affordable(value: Tensor, price: Tensor, budget: int) -> Tensor:
     Float64 sums float32 prices exactly, in whatever order a device adds them.
     """
     ranking = value.sort(dim=-1, descending=True, stable=True).indices
-    fits = price.detach().double().gather(-1, ranking).cumsum(-1) <= budget
-    return torch.zeros_like(fits).scatter(-1, ranking, fits)
+    spent = price.detach().double().gather(-1, ranking).cumsum(-1)                # with this one
+    last = spent >= budget                                  # nothing is left for the next
+    return torch.ones_like(last).scatter(-1, ranking[..., 1:], ~last[..., :-1])
 
 
 def _buy(pre: Tensor, budget: int, value: Tensor, price: Tensor) -> Tensor:
     """What each row can afford of its entries, 0 elsewhere; pre, value and result (.., n), price (M,).
 
-    A price is at least 1, so no more than `budget` entries need ranking. In the batch rule n is B·M.
+    A price is at least 1, so no more than `budget` entries are bought, and need ranking. In the batch rule n is B·M.
     """
     index = largest(value, budget, floor=-1).sort(dim=-1).values                  # (.., k), lowest first
-    fits = affordable(value.gather(-1, index), price[index % len(price)], budget)
-    return _place(pre, index, torch.where(fits, pre.gather(-1, index).relu(), 0))
+    bought = affordable(value.gather(-1, index), price[index % len(price)], budget)
+    return _place(pre, index, torch.where(bought, pre.gather(-1, index).relu(), 0))

@@ -176,8 +176,8 @@ def _bought(pre: Tensor, k: int, density: _Density) -> tuple[Tensor, Tensor]:
     """budget_topk of a chunk (R, M): values (R, k), 0 where the budget was spent, and indices (R, k)."""
     rank = density.of(pre)                                  # (R, M)
     indices = select(pre, k, rank)[1].sort(-1).values       # lowest first: ties go by index
-    fits = affordable(rank.gather(-1, indices), density.price[indices], k)
-    return torch.where(fits, relu(pre.gather(-1, indices)), 0), indices
+    bought = affordable(rank.gather(-1, indices), density.price[indices], k)
+    return torch.where(bought, relu(pre.gather(-1, indices)), 0), indices
 
 
 def _over_the_batch(chunks: Iterator[tuple[int, Tensor]], none: Tensor, B: int, M: int, k: int,
@@ -198,8 +198,8 @@ def _over_the_batch(chunks: Iterator[tuple[int, Tensor]], none: Tensor, B: int, 
             best = largest(rank, budget, floor).sort().values                    # row-major again
             place, rank, value = place[best], rank[best], value[best]
     if density is not None:
-        fits = affordable(rank, density.price[place % M], budget)
-        place, value = place[fits], value[fits]
+        bought = affordable(rank, density.price[place % M], budget)
+        place, value = place[bought], value[bought]
     return value, Places(place % M, counted_offsets(torch.bincount(place // M, minlength=B)), M)
 
 

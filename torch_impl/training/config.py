@@ -135,7 +135,9 @@ class TrainingConfig(Config):
     priced: bool | None = Field(default=None, description=(
         "weigh each latent by its frequency-aware price (default: where the activation is a budget rule)"))
     frequency_decay: float = Field(default=0.999, ge=0, lt=1, description="memory of the running frequency")
-    min_frequency: float = Field(default=1e-6, gt=0, le=1, description="a lower frequency is priced as this one")
+    min_frequency: float | None = Field(default=None, gt=0, le=1, description=(
+        "a lower frequency is priced as this one (default: 1e-6; for the budget rules D^-1.25, so that no latent costs "
+        "more than 1.25: dearer ones starve)"))
     threshold_decay: float = Field(default=0.9, ge=0, lt=1, description=(
         "memory of the batch rules' threshold; it must follow a threshold that moves while training does"))
     l1_coefficient: float = Field(default=0.0, ge=0, description="factor of the L1 cost")
@@ -163,12 +165,14 @@ def config_mapping(sae: SAEConfig, training: TrainingConfig) -> dict[str, Any]:
 
     sae       SAEConfig
     training  TrainingConfig
-    returns dict; "priced", "aux_coefficient" and "k_aux" are resolved where they were left open
+    returns dict; "priced", "min_frequency", "aux_coefficient" and "k_aux" are resolved where they were left open
     raises  ValueError for a training that does not fit the architecture
     """
     mapping = sae.model_dump() | training.model_dump()
     if training.priced is None:
         mapping["priced"] = sae.activation in BUDGET_RULES
+    if training.min_frequency is None:
+        mapping["min_frequency"] = float(sae.D) ** -1.25 if sae.activation in BUDGET_RULES else 1e-6
     if training.aux_coefficient is None:
         mapping["aux_coefficient"] = 1 / 32 if sae.activation in CHOOSING_RULES else 0.0
     if training.k_aux is None:

@@ -31,7 +31,7 @@ def test_latents_of_equal_density_are_bought_in_order(adapter, dearer, data):
     price = np.where(dearer, 4.0, 1.0)
     norm, k = data.draw(norms(len(price))), data.draw(st.integers(1, len(price)))
     acts = acts_of(adapter, Choice("budget_topk", k, np.sqrt(price)[np.newaxis] / norm, {"price": price, "dec_norm": norm}))
-    assert list(acts[0] != 0) == list(np.cumsum(price) <= k)
+    assert list(acts[0] != 0) == list(np.cumsum(price) - price < k)
 
 
 @clause("ACT-14")
@@ -51,24 +51,46 @@ def test_silent_entries_spend_nothing(adapter, choice):
 
 
 @clause("ACT-15", "ACT-16", "ACT-18")
-@given(choice=choices(BUDGETS), price=st.sampled_from([1.0, 1.5, 2.0, 3.0]))
-def test_one_price_for_all_is_topk_with_what_the_budget_affords(adapter, choice, price):
+@given(choice=choices(BUDGETS), price=st.sampled_from([1.0, 1.5, 2.0, 3.0, 8.0]))
+def test_one_price_for_all_is_topk_with_as_many_as_it_takes_to_spend_the_budget(adapter, choice, price):
     M = choice.pre.shape[1]
-    places = choice.k * (len(choice.pre) if choice.rule in BATCH else 1) // price
+    places = np.ceil(choice.k * (len(choice.pre) if choice.rule in BATCH else 1) / price)
     row = choice.pre.reshape(1, -1) if choice.rule in BATCH else choice.pre
-    want = acts_of(adapter, Choice("topk", int(places), row, {})) if places else 0 * row
+    want = acts_of(adapter, Choice("topk", int(places), row, {}))
     got = acts_of(adapter, choice, by_latent={"price": np.full(M, price), "dec_norm": np.ones(M)})
     equal(adapter, want.reshape(choice.pre.shape), got)
 
 
+def accounts(adapter, choice):
+    """For each budget of a choice: (groups, B, M) what is positive, what is on, the prices; and the budget of one group."""
+    grouped = lambda array: array.reshape(1, *array.shape) if choice.rule in BATCH else array[:, np.newaxis]
+    on = grouped(acts_of(adapter, choice) != 0)
+    return grouped(choice.pre > 0), on, choice.by_latent["price"] + 0 * on, choice.k * on.shape[1]
+
+
 @clause("ACT-15", "ACT-17", "ACT-18")
 @given(choice=choices(BUDGETS))
-def test_nobody_spends_more_than_the_budget(adapter, choice):
-    on = acts_of(adapter, choice) != 0
-    groups = on.reshape(1, *on.shape) if choice.rule in BATCH else on[:, np.newaxis]
-    budget = choice.k * groups.shape[1]
-    assert np.all((groups * choice.by_latent["price"]).sum((1, 2)) <= budget)
-    assert np.all(groups.sum((1, 2)) <= budget)
+def test_the_budget_is_spent_and_by_less_than_a_latent_overdrawn(adapter, choice):
+    wanted, on, price, budget = accounts(adapter, choice)
+    spent = (price * on).sum((1, 2))
+    assert np.all((spent >= budget) | (on == wanted).all((1, 2)))
+    assert np.all(spent - (price * on).max((1, 2)) < budget)
+    assert np.all(on.sum((1, 2)) <= budget)
+
+
+@clause("ACT-15", "ACT-18")
+@given(choice=choices(BUDGETS), dearer=st.sampled_from([1.0, 4.0, 64.0]))
+def test_wherever_anything_is_positive_something_is_on_however_dear(adapter, choice, dearer):
+    by_latent = choice.by_latent | {"price": dearer * choice.by_latent["price"]}
+    wanted, on, *_ = accounts(adapter, choice._replace(by_latent=by_latent))
+    assert np.array_equal(on.any((1, 2)), wanted.any((1, 2)))
+
+
+@clause("ACT-15", "ACT-18")
+@given(choice=choices(BUDGETS), data=st.data())
+def test_a_larger_budget_buys_no_less(adapter, choice, data):
+    less = data.draw(st.integers(1, choice.k))
+    assert np.all((acts_of(adapter, choice, k=less) != 0) <= (acts_of(adapter, choice) != 0))
 
 
 @clause("ACT-17", "ACT-18")

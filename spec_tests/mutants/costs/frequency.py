@@ -149,6 +149,11 @@ def floor_for_zeros_only(right, frequency, D, min_frequency):
     return right(floored, D, min(min_frequency, floored.min()))
 
 
+@mutant("price: a latent whose frequency is not known costs 1", clause="FREQ-7", target="frequency.price")
+def unknown_costs_one(right, frequency, D, min_frequency):
+    return np.where(frequency < min_frequency, 1.0, right(frequency, D, min_frequency))
+
+
 @mutant("price: D = 1 accepted", clause="FREQ-8", target="frequency.price")
 def any_dimension(right, frequency, D, min_frequency):
     return right(frequency, max(D, 2), min_frequency)

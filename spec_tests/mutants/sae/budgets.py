@@ -53,34 +53,45 @@ def negatives_spend(right, pre, k, price, dec_norm):
     return np.maximum(right(abs(pre), k, price, dec_norm) * np.sign(pre), 0.0)
 
 
-@mutant("budget_topk: skips what does not fit", clause="ACT-15", target="selection.budget_topk")
-def skips(right, pre, k, price, dec_norm):
-    def greedy(prices):
-        stays, spent = np.zeros(prices.shape, bool), np.zeros(prices.shape[:-1])
-        for i in range(prices.shape[-1]):
-            stays[..., i] = spent + prices[..., i] <= k
-            spent = spent + stays[..., i] * prices[..., i]
-        return stays
-
-    right(pre, k, price, dec_norm)
-    return bought(pre, k, price, dec_norm, greedy)
+def spent_before(prices):
+    """What the earlier ones of a ranking cost."""
+    return np.cumsum(prices, -1) - prices
 
 
-@mutant("budget_topk: the budget may not be met", clause="ACT-15", target="selection.budget_topk")
-def budget_open(right, pre, k, price, dec_norm):
-    right(pre, k, price, dec_norm)
-    return bought(pre, k, price, dec_norm, lambda prices: np.cumsum(prices, -1) < k)
+def buys_otherwise(name, keep):
+    """keep(prices in rank order, k) says who stays."""
+    @mutant(f"budget_topk: {name}", clause="ACT-15", target="selection.budget_topk")
+    def wrong(right, pre, k, price, dec_norm):
+        right(pre, k, price, dec_norm)
+        return bought(pre, k, price, dec_norm, lambda prices: keep(prices, k))
 
 
-@mutant("budget_topk: the last may overdraw", clause="ACT-15", target="selection.budget_topk")
-def overdraws(right, pre, k, price, dec_norm):
-    right(pre, k, price, dec_norm)
-    return bought(pre, k, price, dec_norm, lambda prices: np.cumsum(prices, -1) - prices < k)
+def within_budget(prices, k):
+    return np.cumsum(prices, -1) <= k
 
 
-@mutant("budget_topk: a price of 1 is a little more than 1", clause="ACT-16", target="selection.budget_topk")
+def passing_over(prices, k):
+    """As much as fits, in the order of the ranking."""
+    stays, spent = np.zeros(prices.shape, bool), np.zeros(prices.shape[:-1])
+    for i in range(prices.shape[-1]):
+        stays[..., i] = spent + prices[..., i] <= k
+        spent = spent + stays[..., i] * prices[..., i]
+    return stays
+
+
+buys_otherwise("a latent dearer than k silences its row", within_budget)
+buys_otherwise("skips what does not fit", passing_over)
+buys_otherwise("a price above k counts as k", lambda prices, k: within_budget(np.minimum(prices, k), k))
+buys_otherwise("the first alone may cost more than is left",
+               lambda prices, k: within_budget(prices, k) | (np.arange(prices.shape[-1]) == 0))
+buys_otherwise("the price decides the order alone", lambda prices, k: spent_before(np.ones_like(prices)) < k)
+buys_otherwise("one more when nothing is left", lambda prices, k: spent_before(prices) <= k)
+
+
+@mutant("budget_topk: a price of 1 is a little less than 1", clause="ACT-16", target="selection.budget_topk")
 def price_not_quite_one(right, pre, k, price, dec_norm):
-    return right(pre, k, price * (1 + 2.0**-50), dec_norm)
+    right(pre, k, price, dec_norm)
+    return bought(pre, k, price * (1 - 2.0**-50), dec_norm, lambda prices: spent_before(prices) < k)
 
 
 @mutant("budget_topk: a price below 1 counts as 1", clause="ACT-17", target="selection.budget_topk")
@@ -90,7 +101,7 @@ def price_lifted(right, pre, k, price, dec_norm):
 
 @mutant("budget_topk: a price below 1 lets in more than k", clause="ACT-17", target="selection.budget_topk")
 def price_unchecked(right, pre, k, price, dec_norm):
-    return bought(pre, k, price, dec_norm, lambda prices: np.cumsum(prices, -1) <= k)
+    return bought(pre, k, price, dec_norm, lambda prices: spent_before(prices) < k)
 
 
 @mutant("batch_budget_topk: a budget of k for the whole batch", clause="ACT-18", target="selection.batch_budget_topk")
@@ -99,20 +110,20 @@ def batch_budget_k(right, pre, k, price, dec_norm):
     if not rows:
         return right(pre, k, price, dec_norm)
     tile = lambda array: np.tile(array, rows)
-    keep = lambda prices: np.cumsum(prices, -1) <= k
+    keep = lambda prices: spent_before(prices) < k
     return bought(pre.reshape(-1), k, tile(price), tile(dec_norm), keep).reshape(pre.shape)
 
 
 @mutant("batch_budget_topk: a budget for every row", clause="ACT-18", target="selection.batch_budget_topk")
 def batch_budget_by_row(right, pre, k, price, dec_norm):
     right(pre, k, price, dec_norm)
-    return bought(pre, k, price, dec_norm, lambda prices: np.cumsum(prices, -1) <= k)
+    return bought(pre, k, price, dec_norm, lambda prices: spent_before(prices) < k)
 
 
 @mutant("batch_budget_topk: ties go down the columns", clause="ACT-18", target="selection.batch_budget_topk")
 def batch_budget_column_major(right, pre, k, price, dec_norm):
     def buy(flat, budget, prices, norms):
-        return bought(flat, budget, prices, norms, lambda spent: np.cumsum(spent, -1) <= budget)
+        return bought(flat, budget, prices, norms, lambda ranked: spent_before(ranked) < budget)
 
     right(pre, k, price, dec_norm)
     return column_major(buy, pre, k, price, dec_norm)
