@@ -34,26 +34,39 @@ def topk(pre, k):
     return acts                                             # (B, M)
 
 
+def of_the_batch(pre, k):
+    """What a batch rule has in place of k: floor(k·B), a whole number.
+
+    pre     (B, M)
+    k       of an average row, 0 < k <= M
+    raises  ValueError for k outside 0 .. M
+
+    [ACT-29] k is the mean over the batch, so it may be a fraction: above 0 and at most M. The batch has floor(k·B), k·B
+             rounded as float64 rounds it; where that is 0 nothing is on.
+    """
+    M = pre.shape[-1]
+    if not 0 < k <= M:
+        raise ValueError(f"k must be above 0 and at most M = {M}, got {k}")
+    return int(k * (pre.size // M))
+
+
 def batch_topk(pre, k):
     """Keep the k·B largest positive pre-activations of the whole batch.
 
     pre     (B, M)  pre-activations
-    k       how many may be on in an average row, 1 <= k <= M
+    k       how many may be on in an average row, 0 < k <= M
     returns acts (B, M)
-    raises  ValueError for k outside 1 .. M
+    raises  ValueError for k outside 0 .. M
 
     [ACT-12] batch_topk is topk of the batch laid out as one row, with k·B in place of k: at most k·B entries are
              kept, fewer if fewer are positive; ties go to the lowest row-major index, and one row may hold many
              more than k.
     Source: arXiv 2412.06410.
     """
-    M = pre.shape[-1]
-    rows = pre.size // M
-    if k not in range(1, M + 1):
-        raise ValueError(f"k must be a whole number from 1 to M = {M}, got {k}")
-    if rows == 0:
-        return pre.copy()                                   # no rows: nothing to choose
-    return topk(pre.reshape(-1), k * rows).reshape(pre.shape)
+    budget = of_the_batch(pre, k)
+    if budget == 0:
+        return np.zeros_like(pre)                           # no rows, or a fraction of an entry
+    return topk(pre.reshape(-1), budget).reshape(pre.shape)
 
 
 def abs_topk(pre, k):
@@ -121,20 +134,17 @@ def budget_topk(pre, k, price, dec_norm):
 def batch_budget_topk(pre, k, price, dec_norm):
     """budget_topk with one budget of k·B for the whole batch.
 
-    pre, k, price, dec_norm  as for `budget_topk`; k is the budget of an average row
+    pre, k, price, dec_norm  as for `budget_topk`; k is the budget of an average row, 0 < k <= M
     returns acts (B, M)
     raises  ValueError as `budget_topk` does
 
     [ACT-18] batch_budget_topk is budget_topk of the batch laid out as one row, with budget k·B; ties go to the lowest
              row-major index.
     """
-    M = pre.shape[-1]
-    rows = pre.size // M
-    if k not in range(1, M + 1):
-        raise ValueError(f"k must be a whole number from 1 to M = {M}, got {k}")
-    if rows == 0:
-        return pre.copy()                                   # no rows: nothing to choose
-    flat = budget_topk(pre.reshape(-1), k * rows, np.tile(price, rows), np.tile(dec_norm, rows))
+    budget, rows = of_the_batch(pre, k), pre.size // pre.shape[-1]
+    if budget == 0:
+        return np.zeros_like(pre)                           # no rows, or less than the lowest price
+    flat = budget_topk(pre.reshape(-1), budget, np.tile(price, rows), np.tile(dec_norm, rows))
     return flat.reshape(pre.shape)                          # (B, M)
 
 

@@ -16,8 +16,8 @@ D_ACTS = {"d_acts": "(B, M)  gradient of the loss by acts"}
 THETA = {"theta": "(M,)  thresholds, at least 0"}
 PRICED = {"price": "(M,)  at least 1", "dec_norm": "(M,)  norms of the decoder rows"}
 GATED = {"shared": "(B, M)  pre without b_enc", "b_enc": "(M,)", "r_mag": "(M,)", "b_mag": "(M,)"}
-K = {"k": "how many latents may be on, a whole number from 1 to M; of the budget rules the budget of a sample; where a threshold is "
-          "calibrated their mean, which may be any number above 0 and at most M"}
+K = {"k": "how many latents may be on, a whole number from 1 to M; of the budget rules the budget of a sample; of the batch rules "
+          "and their calibration the mean of either, any number above 0 and at most M"}
 BANDWIDTH = {"bandwidth": "width of the window about a threshold, above 0"}
 WRONG_K = {"k": no_count_of_latents()}
 WRONG_PRICE = {"price": number("a price below 1", 0.5)}

@@ -67,12 +67,13 @@ def no_samples():
 
 
 def no_count_of_latents():
-    """k, a key of the configuration, is no whole number from 1 to M."""
+    """k, a key of the configuration, is no whole number from 1 to M; a batch rule takes fractions of one too."""
     def calls(argument, signature, config, inputs):
         M = inputs["pre"].shape[-1] if "pre" in inputs else len(inputs["W_dec"])
-        return [(config | {argument: k}, inputs) for k in (0, -1, 1.5, M + 1) if argument in config]
+        wrong = (0, -1, M + 1) if config["activation"].startswith("batch") else (0, -1, 1.5, M + 1)
+        return [(config | {argument: k}, inputs) for k in wrong if argument in config]
 
-    return Wrong("not a whole number from 1 to M", calls)
+    return Wrong("not a whole number from 1 to M; of a batch rule 0, negative or above M", calls)
 
 
 def outside_0_to_m(of="pre"):

@@ -92,7 +92,7 @@ def test_resume_goes_on_to_the_same_bytes(sae_spec, tmp_path, monkeypatch):
 @pytest.mark.parametrize("words, said", [
     (["nowhere.npy"], "nowhere.npy: no such file"),
     (["notes.csv"], "notes.csv: expected a .npy or a .safetensors file"),
-    (["rows.npy", "--k", 99], "SAEConfig.k: must be from 1 to M = 48, got 99"),
+    (["rows.npy", "--k", 99], "SAEConfig.k: must be above 0 and at most M = 48, got 99"),
     (["rows.npy", "--activation", "foo"], "SAEConfig.activation: "),
     (["rows.npy", "--l1-coefficient", -1], "TrainingConfig.l1_coefficient: must be at least 0, got -1"),
     (["rows.npy", "--l0-coefficient", 1], "TrainingConfig.l0_coefficient: needs jumprelu"),

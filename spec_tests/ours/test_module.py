@@ -215,3 +215,17 @@ def test_a_parameter_that_is_not_finite_is_named():
 def test_a_wrong_start_is_named(given, said):
     with pytest.raises(ValueError, match=f"^{said}"):
         SparseAutoencoder(config_of("topk"), **given)
+
+
+@pytest.mark.parametrize("k", [0.01, 0.3, 1.75])
+@pytest.mark.parametrize("activation", ["batch_topk", "batch_budget_topk"])
+def test_a_fraction_of_k_is_a_mean_over_the_batch_sparse_or_dense(activation, k):
+    sae = SparseAutoencoder(SAEConfig(D=4, M=10, activation=activation, k=k)).train()
+    x = torch.randn(7, 4, generator=torch.Generator().manual_seed(0))
+    acts, (values, indices) = sae.encode(x), sae.encode_sparse(x)
+    assert (acts != 0).sum() == int(k * 7)
+    assert torch.equal(torch.zeros_like(acts).scatter_add(1, indices, values), acts)
+    trainer = Trainer(sae, TrainingConfig(steps=2, batch_size=7, priced=False))
+    assert all(torch.isfinite(trainer.step(x)["total"]) for _ in range(2))
+    trainer.calibrate(x)
+    assert (sae.eval().encode(x) != 0).sum() == int(k * 7)

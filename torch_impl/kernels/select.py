@@ -87,28 +87,28 @@ def top_products(x: Tensor, W: Tensor, b: Tensor, k: int) -> tuple[Tensor, Tenso
 
 
 @torch.no_grad()
-def batch_top_products(x: Tensor, W: Tensor, b: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor] | None:
-    """The k·B best entries of x @ W.T + b, those above 0; ties go to the lowest row-major index.
+def batch_top_products(x: Tensor, W: Tensor, b: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor] | None:
+    """The `count` best entries of x @ W.T + b, those above 0; ties go to the lowest row-major index.
 
-    x (B, D), W (M, D), b (M,), 1 <= k <= M
+    x (B, D), W (M, D), b (M,), 1 <= count <= B·M
     returns values, indices (nnz,), offsets (B + 1,), sample after sample; or None: there is nothing to gain, or too
     many are alike
 
     Clauses: ACT-12.
     """
     x, W, b = widen(x, W, b)
-    kind, width = _plan(x, W, k)
+    kind, width = _plan(x, W, -(-count // len(x)))
     if not width or len(x) * width > 2 * BLOCK_ENTRIES:
         return None
     bounds = kind(x, W, b)
-    shortlist = BatchShortlist(bounds, k * len(x))
+    shortlist = BatchShortlist(bounds, count)
     if not _collect(bounds, shortlist, width):
         return None
     upper, latents, offsets = shortlist.entries()
     values = bounds.values(upper, latents, offsets)
     best = (values > 0).nonzero().squeeze(1)
-    if len(best) > k * len(x):
-        best = best[largest(values[best], k * len(x), 0)].sort().values           # row-major again
+    if len(best) > count:
+        best = best[largest(values[best], count, 0)].sort().values                # row-major again
     rows = samples_of(offsets)[best]
     return values[best], latents[best], counted_offsets(torch.bincount(rows, minlength=len(x)))
 

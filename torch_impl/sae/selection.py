@@ -2,9 +2,11 @@
 
 A choice is a set of indices; values are gathered there and scattered into zeros. So autograd saves k numbers
 a row, and a pre-activation that was not chosen gets exactly zero gradient (ACT-19, ACT-20).
-All rules raise ValueError for a k that is no whole number from 1 to M.
+The rules that look at one sample raise ValueError for a k that is no whole number from 1 to M, the batch rules for one
+that is not above 0 or above M.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -25,8 +27,8 @@ def topk(pre: Tensor, k: int) -> Tensor:
     return _place(pre, index, pre.gather(-1, index).relu())
 
 
-def batch_topk(pre: Tensor, k: int) -> Tensor:
-    """The k·B largest positive entries of the batch, else 0; pre and result (B, M).  Clauses: ACT-12."""
+def batch_topk(pre: Tensor, k: float) -> Tensor:
+    """The k·B largest positive entries of the batch, else 0; pre and result (B, M).  Clauses: ACT-12, ACT-29."""
     return _as_one_row(topk, pre, k)
 
 
@@ -62,16 +64,28 @@ def budget_topk(pre: Tensor, k: int, price: Tensor, dec_norm: Tensor, check_inpu
     return _buy(pre, whole(k, pre.shape[-1]), budget_value(pre, price, dec_norm, check_inputs), price)
 
 
-def batch_budget_topk(pre: Tensor, k: int, price: Tensor, dec_norm: Tensor, check_inputs: bool = True) -> Tensor:
+def batch_budget_topk(pre: Tensor, k: float, price: Tensor, dec_norm: Tensor, check_inputs: bool = True) -> Tensor:
     """The batch buys with one budget of k·B; arguments and errors as for `budget_topk`.  Clauses: ACT-18."""
     value = budget_value(pre, price, dec_norm, check_inputs)                      # (B, M)
     return _as_one_row(lambda row, budget: _buy(row, budget, value.flatten(), price), pre, k)
 
 
-def _as_one_row(rule: Callable[[Tensor, int], Tensor], pre: Tensor, k: int) -> Tensor:
-    """rule(the batch as one row (B·M,), k·B), laid out as pre (B, M); no samples choose nothing."""
-    k, rows = whole(k, pre.shape[-1]), pre.numel() // pre.shape[-1]
-    return rule(pre.flatten(), k * rows).view_as(pre) if rows else pre.clone()
+def _as_one_row(rule: Callable[[Tensor, int], Tensor], pre: Tensor, k: float) -> Tensor:
+    """rule(the batch as one row (B·M,), floor(k·B)), laid out as pre (B, M); of nothing, nothing is on."""
+    budget = of_the_batch(pre, k)
+    return rule(pre.flatten(), budget).view_as(pre) if budget else torch.where(torch.zeros_like(pre, dtype=torch.bool), pre, 0)
+
+
+def of_the_batch(pre: Tensor, k: float) -> int:
+    """floor(k·B) for pre (B, M); ValueError unless k is above 0 and at most M.  Clauses: ACT-29."""
+    return in_all(k, pre.numel() // pre.shape[-1], pre.shape[-1])
+
+
+def in_all(k: Any, B: int, M: int) -> int:
+    """What B samples may spend together, where an average one may spend k; errors as for `of_the_batch`."""
+    if k is None or not 0 < k <= M:
+        raise ValueError(f"k must be above 0 and at most M = {M}, got {k}")
+    return math.floor(k * B)
 
 
 def whole(k: Any, M: int) -> int:

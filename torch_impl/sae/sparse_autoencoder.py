@@ -29,7 +29,7 @@ from .constraints import row_norms
 from .gated import gated
 from .inference import budget_thresholds
 from .linear import check, encoder_weight
-from .selection import affordable, budget_value, whole
+from .selection import affordable, budget_value, in_all, whole
 
 SPARSE_BELOW = 1 / 32
 """A rule that does not choose a number of latents is computed sparsely while a smaller share of them is on."""
@@ -99,13 +99,15 @@ def choose(centred: Tensor, W: Tensor, params: Mapping[str, Tensor], config: Map
         values, indices, counts = _flat(*top_products(centred, W, params["b_enc"], whole(config["k"], M)))
         return values, Places(indices, counted_offsets(counts), M)
     if (name == "batch_topk" and inference_threshold is None
-            and (of_batch := batch_top_products(centred, W, params["b_enc"], whole(config["k"], M)))):
+            and (budget := in_all(config["k"], len(centred), M))
+            and (of_batch := batch_top_products(centred, W, params["b_enc"], budget))):
         values, indices, offsets = of_batch
         return values, Places(indices, offsets, M)
     density = _density_by(params, price, check_inputs) if name in BUDGET_RULES else None
     chunks = products(centred, W, None if name == "gated" else params["b_enc"])
     if name in BATCH_RULES and inference_threshold is None:
-        return _over_the_batch(chunks, widen(centred.new_zeros(0)), len(centred), M, whole(config["k"], M), density)
+        budget = in_all(config["k"], len(centred), M)
+        return _over_the_batch(chunks, widen(centred.new_zeros(0)), len(centred), M, budget, density)
     rule = _row_rule(params, config, density, inference_threshold, check_inputs)
     chosen = [rule(pre) for _, pre in chunks] or [rule(widen(centred.new_zeros(0, M)))]
     values, indices, counts = map(torch.cat, zip(*chosen))
@@ -180,16 +182,17 @@ def _bought(pre: Tensor, k: int, density: _Density) -> tuple[Tensor, Tensor]:
     return torch.where(bought, relu(pre.gather(-1, indices)), 0), indices
 
 
-def _over_the_batch(chunks: Iterator[tuple[int, Tensor]], none: Tensor, B: int, M: int, k: int,
+def _over_the_batch(chunks: Iterator[tuple[int, Tensor]], none: Tensor, B: int, M: int, budget: int,
                     density: _Density | None) -> tuple[Tensor, Places]:
     """batch_topk, or batch_budget_topk where `density` ranks: values and Places, row-major.
 
     chunks  first row and pre-activations (R, M) of each
     none    (0,)  of the product's type
+    budget  what the batch may spend, k·B
     """
-    floor, budget = (0 if density is None else -1), k * B
+    floor = 0 if density is None else -1
     place, rank, value = none.long(), none, none            # of the best so far
-    for first, pre in chunks:
+    for first, pre in chunks if budget else ():
         order = (pre if density is None else density.of(pre)).flatten()
         new = candidates(order, budget, rank.min() if len(rank) == budget else None, floor)
         added = new + first * M, order[new], pre.flatten()[new]

@@ -3,7 +3,7 @@
 The field names are the keys that the spec's functions read; `config_mapping` merges both into the plain
 mapping that they take. A mistake is one ValueError of one line that names the field:
 
-    SAEConfig.k: must be from 1 to M = 16, got 17
+    SAEConfig.k: must be above 0 and at most M = 16, got 17
 
 This module does not import torch.
 """
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
-from ..sae import BUDGET_RULES, CHOOSING_RULES
+from ..sae import BATCH_RULES, BUDGET_RULES, CHOOSING_RULES
 
 if TYPE_CHECKING:
     from typing_extensions import Self                      # pydantic brings it
@@ -80,9 +80,9 @@ class SAEConfig(Config):
     D: int = Field(ge=1, description="dimension of the activations that are taken apart")
     M: int = Field(ge=1, description="number of latents")
     activation: Activation = Field(default="batch_topk", description="rule that says which latents are on")
-    k: int | None = Field(default=None, description=(
+    k: float | None = Field(default=None, description=(
         "latents on per sample; for the budget rules the budget. The *_topk activations need it, "
-        "the others take none"))
+        "the others take none. A whole number, but for the batch rules, where it is a mean"))
     tied: bool = Field(default=False, description="encode with the decoder's own matrix")
     subtract_b_dec: bool = Field(default=True, description="subtract b_dec from the input before encoding")
     prefixes: tuple[int, ...] | None = Field(default=None, strict=False, description=(
@@ -93,13 +93,25 @@ class SAEConfig(Config):
     threshold_parameter: Literal["theta", "log_threshold"] = Field(default="theta", description=(
         "jumprelu: what is trained, the thresholds or their logarithms, which hardly leave their start"))
 
+    @field_validator("k")
+    @classmethod
+    def _whole_where_it_is(cls, k: float | None) -> float | None:
+        return int(k) if k is not None and k == int(k) else k
+
+    @field_serializer("k")
+    def _as_it_is(self, k: float | None) -> Any:            # 4 is written as 4, not as 4.0
+        return k
+
     @model_validator(mode="after")
     def _consistent(self) -> "SAEConfig":
         if self.activation in CHOOSING_RULES:
             if self.k is None:
                 raise ValueError(f"k: the activation {self.activation} needs it")
-            if not 1 <= self.k <= self.M:
-                raise ValueError(f"k: must be from 1 to M = {self.M}, got {self.k}")
+            mean = self.activation in BATCH_RULES
+            if not (0 < self.k if mean else 1 <= self.k) or self.k > self.M:
+                raise ValueError(f"k: must be {'above 0 and at most' if mean else 'from 1 to'} M = {self.M}, got {self.k}")
+            if self.k != int(self.k) and not mean:
+                raise ValueError(f"k: must be a whole number for {self.activation}, got {self.k}; a batch rule takes a fraction")
         elif self.k is not None:
             raise ValueError(f"k: the activation {self.activation} takes none, got {self.k}")
         sizes = self.prefixes

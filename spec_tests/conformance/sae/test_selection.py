@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sae_spec.spec_tests.core.properties import clause
 from sae_spec.spec_tests.core.strategies import dyadic, pres, saes
-from sae_spec.spec_tests.conformance.sae.choices import BATCH, BY_SIZE, RULES, Choice, acts_of, choices, equal
+from sae_spec.spec_tests.conformance.sae.choices import BATCH, BUDGETS, BY_SIZE, RULES, Choice, acts_of, choices, equal
 
 
 @st.composite
@@ -53,11 +53,11 @@ def test_choosing_by_size_looks_at_pre_alone(adapter, sae):
     equal(adapter, adapter("activation", sae.config, pre=got["pre"])["acts"], got["acts"])
 
 
-@clause("ACT-6", "ACT-12", "ACT-13", "ACT-18")
+@clause("ACT-6", "ACT-12", "ACT-13", "ACT-18", "ACT-29")
 @given(choice=choices())
 def test_k_that_is_not_a_whole_number_from_1_to_m_is_an_error(adapter, choice):
     M = choice.pre.shape[1]
-    for k in (-1, 0, 0.5, M - 0.5, M + 1):
+    for k in (-1, 0, M + 0.5, M + 1) if choice.rule in BATCH else (-1, 0, 0.5, M - 0.5, M + 1):
         adapter.refuses("k", "activation", choice.config | {"k": k}, pre=choice.pre, **choice.by_latent)
 
 
@@ -73,6 +73,18 @@ def test_topk_of_all_latents_is_relu(adapter, pre):
 def test_a_smaller_k_keeps_some_of_what_a_larger_one_keeps(adapter, choice, data):
     fewer = acts_of(adapter, choice, k=data.draw(st.integers(1, choice.k)))
     equal(adapter, np.where(fewer != 0, acts_of(adapter, choice), 0), fewer)
+
+
+@clause("ACT-29")
+@given(rule=st.sampled_from(BATCH), B=st.integers(1, 5), M=st.integers(2, 4), quarters=st.integers(1, 7), seed=st.integers(0, 9))
+def test_a_batch_keeps_as_many_whole_entries_as_a_fraction_of_k_makes(adapter, rule, B, M, quarters, seed):
+    """Prices 1, no two entries alike: for n = floor(k·B) the n largest, found one by one."""
+    pre = np.random.default_rng(seed).permutation(B * M).reshape(B, M) + 1.0
+    by_latent = {"price": np.ones(M), "dec_norm": np.ones(M)} if rule in BUDGETS else {}
+    kept = acts_of(adapter, Choice(rule, quarters / 4, pre, by_latent))
+    equal(adapter, np.where(pre > B * M - quarters * B // 4, pre, 0), kept)
+    if quarters % 4 == 0:
+        equal(adapter, acts_of(adapter, Choice(rule, quarters // 4, pre, by_latent)), kept)
 
 
 @clause("ACT-12", "ACT-18")

@@ -102,13 +102,31 @@ def batch_by_row(right, pre, k):
     return np.where(best(pre, k), np.maximum(pre, 0.0), 0.0)
 
 
-@mutant("batch_topk: k may be a fraction", clause="ACT-12", target="selection.batch_topk",
-        seen_in=("SAELens 6.54.12",), convention=True)
-def batch_fraction(right, pre, k):
-    if k == int(k) or not 1 <= k <= pre.shape[-1]:
-        return right(pre, k)
-    count = int(k * (pre.size // pre.shape[-1]))
-    return np.where(best(pre.reshape(-1), count).reshape(pre.shape), np.maximum(pre, 0.0), 0.0)
+def of_the_batch(name, count):
+    """A batch rule has count(k·B) in place of k, where that is a fraction."""
+    @mutant(f"batch rules: {name}", clause="ACT-29", target="selection.of_the_batch")
+    def wrong(right, pre, k):
+        right(pre, k)
+        return int(count(k, pre.size // pre.shape[-1]))
+
+
+of_the_batch("a fraction of k is cut off before it is multiplied", lambda k, B: np.floor(k) * B)
+of_the_batch("k·B is rounded up", lambda k, B: np.ceil(k * B))
+of_the_batch("k·B is rounded to the nearest", lambda k, B: np.floor(k * B + 0.5))
+of_the_batch("at least one entry is kept", lambda k, B: max(min(B, 1), np.floor(k * B)))
+of_the_batch("k·B is rounded to the nearest but for less than one", lambda k, B: np.floor(k * B + 0.5 * (k * B >= 1)))
+
+
+@mutant("batch rules: k is a whole number", clause="ACT-29", target="selection.of_the_batch")
+def batch_whole_k(right, pre, k):
+    if k != int(k):
+        raise ValueError(f"k must be a whole number, got {k}")
+    return right(pre, k)
+
+
+@mutant("batch rules: k outside its range is brought into it", clause="ACT-29", target="selection.of_the_batch")
+def batch_k_clipped(right, pre, k):
+    return right(pre, min(max(k, 0.25), pre.shape[-1]))
 
 
 @mutant("abs_topk: sign lost", clause="ACT-13", target="selection.abs_topk")

@@ -90,7 +90,7 @@ def test_the_batch_is_one_row(small_blocks, data, B, D, M):
     """The same places, in the same order, as a stable sort of the whole batch; or a refusal."""
     draw = lambda size: torch.as_tensor(data.draw(dyadic(size, -1.0, 1.0, 0.5))).float()
     x, W, b, k = draw((B, D)), draw((M, D)), draw((M,)), data.draw(st.sampled_from([1, 2]))
-    selected = batch_top_products(x, W, b, k)
+    selected = batch_top_products(x, W, b, k * B)
     if selected is None:
         return
     pre = (x @ W.T + b).flatten()
@@ -105,7 +105,7 @@ def test_the_batch_is_one_row(small_blocks, data, B, D, M):
 def test_what_a_batch_keeps_is_the_largest(small_blocks, name):
     x, W, b = random_problem(name)
     x = x[3:6]
-    values, indices, offsets = batch_top_products(x, W, b, 2)
+    values, indices, offsets = batch_top_products(x, W, b, 6)
     exact = (x.double() @ W.double().T + b.double()).relu()
     want = exact.flatten().topk(6).values
     rows = torch.arange(3).repeat_interleave(offsets.diff())
@@ -138,7 +138,7 @@ def test_of_equals_the_lowest_latents_are_kept(small_blocks):
         assert torch.equal(indices[values > 0].view(4, k).sort().values, torch.arange(k).expand(4, k))
         loud = x.clone()
         loud[2] *= 2                                        # its latents come first, then the first of the others
-        selected = batch_top_products(loud, W, b, k)
+        selected = batch_top_products(loud, W, b, 4 * k)
         if selected is not None:
             _, indices, offsets = selected
             assert offsets.diff().tolist() == [0, 0, 4 * k, 0] and torch.equal(indices, torch.arange(4 * k))
@@ -176,7 +176,7 @@ def test_what_is_not_finite_is_seen(small_blocks, where, number):
     problem[where].view(-1)[7] = number
     values, _ = top_products(*problem, 3)
     assert not values.isfinite().all()
-    assert batch_top_products(*problem, 3) is None
+    assert batch_top_products(*problem, 3 * len(problem[0])) is None
 
 
 def test_autocast_is_that_of_the_product(small_blocks, monkeypatch):
