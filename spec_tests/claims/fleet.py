@@ -42,7 +42,8 @@ def train_on(data, M, architecture, training, start=None, seed=0, tick=lambda: N
     S, _, D = data.shape
     coefficients = {name: torch.as_tensor(training[name], dtype=torch.float32).expand(S) for name in training
                     if name.endswith("_coefficient")}
-    sae = SAEConfig(D=D, M=M, **architecture)
+    # Encoder rows begin as long as the decoder's: what is claimed is claimed of a start at, or near, the truth.
+    sae = SAEConfig(D=D, M=M, **{"initial_encoder_scale": 1.0} | architecture)
     config = sae.model_dump() | TrainingConfig(**{n: v for n, v in training.items() if n not in coefficients}).model_dump()
     data = torch.tensor(data, dtype=torch.float32)
     normals = np.random.default_rng([seed, 1]).normal(size=(S, M, D)) if start is None else start
