@@ -24,7 +24,7 @@ def initial_parameters(normals, b_dec, config):
 
     [TRAIN-3] Decoder rows are uniform on the unit sphere (normal draws over their norm); untied, W_enc starts
               in the same directions.
-    [TRAIN-16] Untied, W_enc starts at initial_encoder_scale times W_dec: 1/4 unless given, for jumprelu and gated 1. A
+    [TRAIN-16] Untied, W_enc starts at initial_encoder_scale times W_dec: 1/8 unless given, for jumprelu and gated 1. A
                tied SAE reads with its unit decoder rows themselves, and has no such scale.
     Why: activations that start small grow in the directions that the data ask for; those that start large must first be
     unlearned. Where a threshold or a gate must learn to be sparse it is the other way round: rows that start
@@ -52,7 +52,7 @@ def initial_parameters(normals, b_dec, config):
 
 def encoder_scale(config):
     """By how much W_enc is shorter than W_dec before the first step: above 0, or no latent would ever be on."""
-    scale = config.get("initial_encoder_scale", 1.0 if config["activation"] in ("jumprelu", "gated") else 0.25)
+    scale = config.get("initial_encoder_scale", 1.0 if config["activation"] in ("jumprelu", "gated") else 1 / 8)
     if not scale > 0:
         raise ValueError(f"initial_encoder_scale must be positive, got {scale}")
     return scale

@@ -11,4 +11,4 @@ THRESHOLD_RULES = ("jumprelu", "gated")                     # what must be learn
 
 def default_encoder_scale(activation: str) -> float:
     """Length of the encoder's rows before the first step, where none is given.  Clauses: TRAIN-16."""
-    return 1.0 if activation in THRESHOLD_RULES else 0.25
+    return 1.0 if activation in THRESHOLD_RULES else 0.125

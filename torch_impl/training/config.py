@@ -91,7 +91,7 @@ class SAEConfig(Config):
     tied: bool = Field(default=False, description="encode with the decoder's own matrix")
     subtract_b_dec: bool = Field(default=True, description="subtract b_dec from the input before encoding")
     initial_encoder_scale: float = Field(default_factory=encoder_scale_of, gt=0, description=(
-        "untied: length of the encoder's rows before the first step (default: 1/4; for jumprelu and gated 1)"))
+        "untied: length of the encoder's rows before the first step (default: 1/8; for jumprelu and gated 1)"))
     prefixes: tuple[int, ...] | None = Field(default=None, strict=False, description=(
         "Matryoshka: sizes that increase up to M (default: only M)"))
     bandwidth: float = Field(default=0.05, gt=0, description=(

@@ -23,7 +23,7 @@ from sae_spec.torch_impl.training.atomic import replace_text
 
 COSTS = {"relu": {"l1_coefficient": 2.0}, "gated": {"l1_coefficient": 2.0}, "jumprelu": {"l0_coefficient": 1.5}}
 ACTIVATIONS = ("topk", "batch_topk", "abs_topk", "budget_topk", "batch_budget_topk", *COSTS)
-STARTS = ("1", "0.3", "0.25", "0.1", "0.03", "matched", "best")
+STARTS = ("1", "0.3", "0.25", "0.125", "0.1", "0.03", "matched", "best")
 RATES = (3e-4, 1e-3, 3e-3)
 
 

@@ -42,7 +42,7 @@ def test_the_encoder_starts_as_the_decoder_times_what_is_asked(adapter, start, s
     config, inputs = start
     given_none = {name: value for name, value in config.items() if name != "initial_encoder_scale"} | {"tied": False}
     inputs |= {"normals": np.vstack([inputs["normals"], [[3.0, 4.0]]])}            # a row that certainly has a direction
-    default = {"jumprelu": 1.0, "gated": 1.0}.get(config["activation"], 0.25)
+    default = {"jumprelu": 1.0, "gated": 1.0}.get(config["activation"], 1 / 8)
     for config, factor in ((given_none, default), (given_none | {"initial_encoder_scale": scale}, scale)):
         params = adapter("initial_parameters", config, **inputs)
         assert_same({"W_enc": factor * params["W_dec"]}, params, exact=True)       # powers of two: nothing is rounded
@@ -55,12 +55,12 @@ def test_the_encoder_starts_as_the_decoder_times_what_is_asked(adapter, start, s
 
 @clause("TRAIN-16")
 @given(start=starts(activations=("jumprelu", "gated")), other=starts(activations=("relu", "topk", "batch_topk", "abs_topk")))
-def test_the_encoder_of_a_rule_that_learns_its_threshold_starts_four_times_as_long(adapter, start, other):
+def test_the_encoder_of_a_rule_that_learns_its_threshold_starts_eight_times_as_long(adapter, start, other):
     normals, b_dec = np.vstack([start[1]["normals"], [[3.0, 4.0]]]), start[1]["b_dec"]
     long, short = [adapter("initial_parameters", {name: value for name, value in config.items() if name != "initial_encoder_scale"}
                             | {"tied": False}, normals=normals, b_dec=b_dec)["W_enc"]
                     for config in (start[0], other[0])]
-    assert_same({"W_enc": long / 4}, {"W_enc": short}, exact=True)
+    assert_same({"W_enc": long / 8}, {"W_enc": short}, exact=True)
 
 
 @clause("TRAIN-4", "TRAIN-3")

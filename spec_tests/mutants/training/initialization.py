@@ -32,16 +32,16 @@ def other_encoder(name, other, **seen):
 
 other_encoder("initial encoder: as long as the decoder", lambda decoder, encoder, config: decoder.copy(),
               seen_in=("SAELens 6.54.12", "dictionary_learning 0.1.0", "BatchTopK", "matryoshka_sae"), convention=True)
-other_encoder("initial encoder: a quarter, whatever is asked", lambda decoder, encoder, config: decoder / 4)
+other_encoder("initial encoder: an eighth, whatever is asked", lambda decoder, encoder, config: decoder / 8)
 other_encoder("initial encoder: as long as the decoder unless a scale is given",
               lambda decoder, encoder, config: encoder if "initial_encoder_scale" in config else decoder.copy())
-other_encoder("initial encoder: divided by the scale", lambda decoder, encoder, config: decoder / config.get("initial_encoder_scale", 4))
-other_encoder("initial encoder: a quarter for jumprelu and gated too", lambda decoder, encoder, config:
-              config.get("initial_encoder_scale", 0.25) * decoder)
-other_encoder("initial encoder: a quarter for gated too", lambda decoder, encoder, config:
-              encoder / 4 if config["activation"] == "gated" and "initial_encoder_scale" not in config else encoder)
-other_encoder("initial encoder: a quarter for jumprelu too", lambda decoder, encoder, config:
-              encoder / 4 if config["activation"] == "jumprelu" and "initial_encoder_scale" not in config else encoder)
+other_encoder("initial encoder: divided by the scale", lambda decoder, encoder, config: decoder / config.get("initial_encoder_scale", 8))
+other_encoder("initial encoder: an eighth for jumprelu and gated too", lambda decoder, encoder, config:
+              config.get("initial_encoder_scale", 1 / 8) * decoder)
+other_encoder("initial encoder: an eighth for gated too", lambda decoder, encoder, config:
+              encoder / 8 if config["activation"] == "gated" and "initial_encoder_scale" not in config else encoder)
+other_encoder("initial encoder: an eighth for jumprelu too", lambda decoder, encoder, config:
+              encoder / 8 if config["activation"] == "jumprelu" and "initial_encoder_scale" not in config else encoder)
 other_encoder("initial encoder: opposite to the decoder", lambda decoder, encoder, config: -encoder)
 
 
@@ -54,7 +54,7 @@ def scaled_both(right, normals, b_dec, config):
 @mutant("initial encoder: a tied one scaled as well", clause="TRAIN-16", target="initialization.initial_parameters")
 def scaled_tied(right, normals, b_dec, config):
     params = right(normals, b_dec, config)
-    tied = {} if "W_enc" in params else {"W_dec": config.get("initial_encoder_scale", 0.25) * params["W_dec"]}
+    tied = {} if "W_enc" in params else {"W_dec": config.get("initial_encoder_scale", 1 / 8) * params["W_dec"]}
     return params | tied
 
 
