@@ -37,18 +37,20 @@ def train(worlds, M, architecture, training, start=None, seed=0, pool=POOL, tick
     return train_on(data, M, architecture, training, start, seed, tick, pricing)
 
 
-def train_on(data, M, architecture, training, start=None, seed=0, tick=lambda: None, pricing=price):
-    """`train` on samples (S, N, D), a set for each SAE."""
+def train_on(data, M, architecture, training, start=None, seed=0, tick=lambda: None, pricing=price, threshold_rate=1.0):
+    """`train` on samples (S, N, D), a set for each SAE; theta moves at threshold_rate times the rate of the others."""
     S, _, D = data.shape
     coefficients = {name: torch.as_tensor(training[name], dtype=torch.float32).expand(S) for name in training
                     if name.endswith("_coefficient")}
-    sae = SAEConfig(D=D, M=M, **architecture)
+    # Encoder rows begin as long as the decoder's: what is claimed is claimed of a start at, or near, the truth.
+    sae = SAEConfig(D=D, M=M, **{"initial_encoder_scale": 1.0} | architecture)
     config = config_mapping(sae, TrainingConfig(**{n: v for n, v in training.items() if n not in coefficients}))
     data = torch.tensor(data, dtype=torch.float32)
     normals = np.random.default_rng([seed, 1]).normal(size=(S, M, D)) if start is None else start
     params = stacked(torch.tensor(normals, dtype=torch.float32), data.mean(1), config)
     params = {name: param.requires_grad_() for name, param in params.items()}
-    return run(params, data, config, coefficients, torch.Generator().manual_seed(seed), tick, pricing)
+    return run(params, data, config, coefficients, torch.Generator().manual_seed(seed), tick, pricing,
+               threshold_rate)
 
 
 def stacked(normals, b_dec, config):
@@ -57,9 +59,10 @@ def stacked(normals, b_dec, config):
     return {name: torch.stack([params[name] for params in single]) for name in single[0]}
 
 
-def run(params, data, config, coefficients, generator, tick=lambda: None, pricing=price):
+def run(params, data, config, coefficients, generator, tick=lambda: None, pricing=price, threshold_rate=1.0):
     """All steps; see `train`. `coefficients`: {name: (S,)}."""
-    optimizer = torch.optim.Adam(params.values(), lr=config["learning_rate"], eps=1e-8)
+    optimizer = torch.optim.Adam([{"params": [param], "faster": threshold_rate if name == "theta" else 1.0}
+                                  for name, param in params.items()], lr=config["learning_rate"], eps=1e-8)
     S, M = params["b_enc"].shape
     seen, mean, cost = None, torch.zeros(S, M), torch.ones(S, M)
     for at in range(config["steps"]):
@@ -69,7 +72,8 @@ def run(params, data, config, coefficients, generator, tick=lambda: None, pricin
         losses.sum().backward()
         with torch.no_grad():
             params["W_dec"].grad = project_gradient(params["W_dec"].grad, params["W_dec"])
-            optimizer.param_groups[0]["lr"] = learning_rate(at, config)
+            for group in optimizer.param_groups:
+                group["lr"] = group["faster"] * learning_rate(at, config)
             optimizer.step()
             params["W_dec"].copy_(normalize_rows(params["W_dec"]))
             if "theta" in params:

@@ -14,6 +14,7 @@ from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.spec_tests.claims import fleet, zoo
 from sae_spec.spec_tests.claims.__main__ import main
 from sae_spec.spec_tests.claims.budgets.remedies import REMEDIES, remedied
+from sae_spec.spec_tests.claims.training import knob, start
 from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import closed_form
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
@@ -108,3 +109,26 @@ def test_the_command_writes_a_page(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["--only", "no-such-claim", "--out", str(tmp_path / "none")])
     assert not (tmp_path / "none").exists()
+
+
+def test_starts_are_compared_on_the_same_batches(tmp_path):
+    small = ["--ground", "hierarchy", "--M", "8", "--k", "2", "--B", "16", "--steps", "4", "--rate", "1e-3"]
+    kinds = [word for name in ("topk", "relu", "jumprelu") for word in ("--activation", name)]
+    assert start.main([*small, *kinds, "--start", "1", "--start", "0.25", "--start", "matched", "--out", str(tmp_path)]) == 0
+    lines = json.loads((tmp_path / "hierarchy-M8-k2-4.json").read_text())
+    assert len(lines) == 9 and {line["factor"] for line in lines if line["start"] == "0.25"} == {0.25}
+    assert all(line["loss"] >= line["unexplained"] >= 0 for line in lines) and (tmp_path / "hierarchy-M8-k2-4.png").exists()
+    again = tmp_path / "again"
+    start.main([*small, "--activation", "topk", "--start", "1", "--out", str(again)])
+    assert json.loads((again / "hierarchy-M8-k2-4.json").read_text()) == [line for line in lines if line["start"] == "1"][:1]
+
+
+def test_the_knob_is_turned_and_aimed(tmp_path):
+    small = ["--ground", "independent", "--steps", "20", "--B", "16", "--rows", "500", "--rate", "1e-2", "--initial_threshold", "1",
+             "--bandwidth", "2", "--threshold_rate", "10", "--rounds", "1", "--out", str(tmp_path)]
+    assert knob.main(small) == 0
+    found = json.loads((tmp_path / "knob.json").read_text())["independent"]
+    assert found["lines"][0]["l0"] > found["lines"][-1]["l0"] and (tmp_path / "knob.png").exists()
+    assert [target["wanted"] for target in found["targets"].values()][-1] == 16.0
+    assert knob.falls([{"coefficient": 1, "l0": 2.0}, {"coefficient": 2, "l0": 1.0}])
+    assert not knob.falls([{"coefficient": 2, "l0": 2.0}, {"coefficient": 1, "l0": 1.0}])

@@ -114,10 +114,12 @@ def count_tokens(on, config, tokens_since_fired, acts):
 
 @TRAIN.operation("the parameters before the first step",
                  {"activation": CONFIG["activation"], "tied": TIED["[tied]"],
+                  "[initial_encoder_scale]": "untied: the length of encoder rows at the start, above 0 (1/8; jumprelu and gated 1)",
                   "[initial_threshold]": "jumprelu: theta at the start, above 0",
                   "[threshold_parameter]": "jumprelu: theta | log_threshold, what is trained (theta)"},
                  {"normals": "(M, D)  draws from the standard normal distribution", "b_dec": "(D,)  the data's centre"},
-                 PARAMS, {"initial_threshold": values("0 or negative", 0, -0.5),
+                 PARAMS, {"initial_encoder_scale": values("0 or negative", 0, -0.5),
+                          "initial_threshold": values("0 or negative", 0, -0.5),
                           "threshold_parameter": values("neither theta nor log_threshold", "logarithm")})
 def initial_parameters(on, config, normals, b_dec):
     return on.initialization.initial_parameters(normals, b_dec, config)

@@ -178,7 +178,8 @@ def test_the_same_seed_gives_the_same_start():
     assert same_state(first, SparseAutoencoder(config, 7)) and same_state(first, SparseAutoencoder(config, generator))
     assert not torch.equal(first.W_dec, SparseAutoencoder(config, 8).W_dec)
     assert torch.allclose(first.W_dec.double(), SparseAutoencoder(config, 7, dtype=torch.float64).W_dec)
-    assert not first.W_enc.data_ptr() == first.W_dec.data_ptr() and torch.equal(first.W_enc, first.W_dec)
+    assert not first.W_enc.data_ptr() == first.W_dec.data_ptr()
+    assert torch.equal(first.W_enc, config.initial_encoder_scale * first.W_dec)
 
 
 def test_the_given_centre_is_copied():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..kernels.precision import widen
+from . import default_encoder_scale
 from .constraints import normalize_rows
 
 
@@ -16,17 +17,18 @@ def initial_parameters(normals: Tensor, b_dec: Tensor, config: Mapping[str, Any]
 
     normals  (M, D)  standard-normal draws, which become the decoder's directions
     b_dec    (D,)  the data's centre
-    config   "tied", "activation", and for jumprelu "initial_threshold" > 0 and "threshold_parameter" ("theta")
+    config   "tied", "activation"; untied "initial_encoder_scale" > 0 (default_encoder_scale); for jumprelu "initial_threshold" > 0 and
+             "threshold_parameter" ("theta")
     returns params {name: tensor} typed like normals; thresholds at least float32
-    raises  ValueError for an initial_threshold that is not positive, or a threshold_parameter that is unknown
+    raises  ValueError for a scale or a threshold that is not positive, or a threshold_parameter that is unknown
 
-    Clauses: TRAIN-3, TRAIN-4.
+    Clauses: TRAIN-3, TRAIN-4, TRAIN-17.
     """
     W_dec = normalize_rows(normals)                         # (M, D)
     zeros = normals.new_zeros(len(normals))                 # (M,)
     params = {"W_dec": W_dec, "b_enc": zeros, "b_dec": b_dec.to(W_dec, copy=True)}
     if not config.get("tied", False):
-        params["W_enc"] = W_dec.clone()
+        params["W_enc"] = W_dec.mul(encoder_scale(config))
     if config["activation"] == "jumprelu":
         theta = config["initial_threshold"]
         if not theta > 0:
@@ -39,6 +41,17 @@ def initial_parameters(normals: Tensor, b_dec: Tensor, config: Mapping[str, Any]
     if config["activation"] == "gated":
         params |= {"r_mag": zeros.clone(), "b_mag": zeros.clone()}
     return params
+
+
+def encoder_scale(config: Mapping[str, Any]) -> float:
+    """Length of the encoder's rows before the first step, "initial_encoder_scale"; ValueError unless positive.
+
+    Clauses: TRAIN-17.
+    """
+    length = config.get("initial_encoder_scale", default_encoder_scale(config["activation"]))
+    if not length > 0:
+        raise ValueError(f"initial_encoder_scale must be positive, got {length}")
+    return length
 
 
 def geometric_median(data: Tensor, iterations: int = 64) -> Tensor:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
-from ..sae import BATCH_RULES, BUDGET_RULES, CHOOSING_RULES
+from ..sae import BATCH_RULES, BUDGET_RULES, CHOOSING_RULES, default_encoder_scale
 
 if TYPE_CHECKING:
     from typing_extensions import Self                      # pydantic brings it
@@ -74,6 +74,11 @@ class Config(BaseModel):
             return super().model_validate_json(*args, **options)
 
 
+def encoder_scale_of(given: dict[str, Any]) -> float:
+    """How long the encoder's rows start."""
+    return default_encoder_scale(given["activation"])
+
+
 class SAEConfig(Config):
     """The architecture: what must be known to encode and decode."""
 
@@ -85,6 +90,8 @@ class SAEConfig(Config):
         "the others take none. A whole number, but for the batch rules, where it is a mean"))
     tied: bool = Field(default=False, description="encode with the decoder's own matrix")
     subtract_b_dec: bool = Field(default=True, description="subtract b_dec from the input before encoding")
+    initial_encoder_scale: float = Field(default_factory=encoder_scale_of, gt=0, description=(
+        "untied: length of the encoder's rows before the first step (default: 1/8; for jumprelu and gated 1)"))
     prefixes: tuple[int, ...] | None = Field(default=None, strict=False, description=(
         "Matryoshka: sizes that increase up to M (default: only M)"))
     bandwidth: float = Field(default=0.05, gt=0, description=(

@@ -17,6 +17,8 @@ def starts(draw, activations=ACTIVATIONS):
     if config["activation"] == "jumprelu":
         config["initial_threshold"] = draw(st.sampled_from([0.25, 0.5, 1.0, 2.0, 8.0]))
         config |= draw(st.sampled_from([{}, {"threshold_parameter": "theta"}, {"threshold_parameter": "log_threshold"}]))
+    if not config["tied"]:
+        config |= draw(st.sampled_from([{}, {"initial_encoder_scale": 0.25}, {"initial_encoder_scale": 4.0}]))
     return config, {"normals": draw(dyadic((3, 2))), "b_dec": draw(dyadic((2,)))}
 
 
@@ -29,9 +31,36 @@ def test_initial_directions_are_the_draws_normalized_for_both_matrices(adapter, 
     assert_same({"W_dec": unit}, params, adapter.dtype)
     assert ("W_enc" in params) == (not config["tied"])
     if not config["tied"]:
-        assert_same({"W_enc": params["W_dec"]}, params, exact=True)
+        assert_same({"W_enc": adapter("normalize_rows", W=params["W_enc"])["unit"]}, {"W_enc": params["W_dec"]}, adapter.dtype)
     longer = inputs | {"normals": stretched(data.draw, inputs["normals"])}
     assert_same(params, adapter("initial_parameters", config, **longer), adapter.dtype)
+
+
+@clause("TRAIN-17")
+@given(start=starts(), scale=st.sampled_from([2.0**-6, 0.25, 0.5, 2.0, 4.0]))
+def test_the_encoder_starts_as_the_decoder_times_what_is_asked(adapter, start, scale):
+    config, inputs = start
+    given_none = {name: value for name, value in config.items() if name != "initial_encoder_scale"} | {"tied": False}
+    inputs |= {"normals": np.vstack([inputs["normals"], [[3.0, 4.0]]])}            # a row that certainly has a direction
+    default = {"jumprelu": 1.0, "gated": 1.0}.get(config["activation"], 1 / 8)
+    for config, factor in ((given_none, default), (given_none | {"initial_encoder_scale": scale}, scale)):
+        params = adapter("initial_parameters", config, **inputs)
+        assert_same({"W_enc": factor * params["W_dec"]}, params, exact=True)       # powers of two: nothing is rounded
+        assert_same({"W_dec": adapter("normalize_rows", W=inputs["normals"])["unit"]}, params, adapter.dtype)
+    tied = adapter("initial_parameters", given_none | {"tied": True}, **inputs)
+    assert_same({"W_dec": params["W_dec"]}, tied, exact=True)
+    for bad in (0.0, -0.5):
+        assert "initial_encoder_scale" in adapter.error("initial_parameters", given_none | {"initial_encoder_scale": bad}, **inputs)
+
+
+@clause("TRAIN-17")
+@given(start=starts(activations=("jumprelu", "gated")), other=starts(activations=("relu", "topk", "batch_topk", "abs_topk")))
+def test_the_encoder_of_a_rule_that_learns_its_threshold_starts_eight_times_as_long(adapter, start, other):
+    normals, b_dec = np.vstack([start[1]["normals"], [[3.0, 4.0]]]), start[1]["b_dec"]
+    long, short = [adapter("initial_parameters", {name: value for name, value in config.items() if name != "initial_encoder_scale"}
+                            | {"tied": False}, normals=normals, b_dec=b_dec)["W_enc"]
+                    for config in (start[0], other[0])]
+    assert_same({"W_enc": long / 8}, {"W_enc": short}, exact=True)
 
 
 @clause("TRAIN-4", "TRAIN-3")

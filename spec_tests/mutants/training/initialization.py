@@ -22,6 +22,48 @@ def encoder_of_its_own(right, normals, b_dec, config):
     return {name: normals if name == "W_enc" else value for name, value in right(normals, b_dec, config).items()}
 
 
+def other_encoder(name, other, **seen):
+    """W_enc starts as other(W_dec, what the right function starts it at, config)."""
+    @mutant(name, clause="TRAIN-17", target="initialization.initial_parameters", **seen)
+    def wrong(right, normals, b_dec, config):
+        params = right(normals, b_dec, config)
+        return params | {"W_enc": other(params["W_dec"], params["W_enc"], config)} if "W_enc" in params else params
+
+
+other_encoder("initial encoder: as long as the decoder", lambda decoder, encoder, config: decoder.copy(),
+              seen_in=("SAELens 6.54.12", "dictionary_learning 0.1.0", "BatchTopK", "matryoshka_sae"), convention=True)
+other_encoder("initial encoder: an eighth, whatever is asked", lambda decoder, encoder, config: decoder / 8)
+other_encoder("initial encoder: as long as the decoder unless a scale is given",
+              lambda decoder, encoder, config: encoder if "initial_encoder_scale" in config else decoder.copy())
+other_encoder("initial encoder: divided by the scale", lambda decoder, encoder, config: decoder / config.get("initial_encoder_scale", 8))
+other_encoder("initial encoder: an eighth for jumprelu and gated too", lambda decoder, encoder, config:
+              config.get("initial_encoder_scale", 1 / 8) * decoder)
+other_encoder("initial encoder: an eighth for gated too", lambda decoder, encoder, config:
+              encoder / 8 if config["activation"] == "gated" and "initial_encoder_scale" not in config else encoder)
+other_encoder("initial encoder: an eighth for jumprelu too", lambda decoder, encoder, config:
+              encoder / 8 if config["activation"] == "jumprelu" and "initial_encoder_scale" not in config else encoder)
+other_encoder("initial encoder: opposite to the decoder", lambda decoder, encoder, config: -encoder)
+
+
+@mutant("initial encoder: the scale is the decoder's too", clause="TRAIN-17", target="initialization.initial_parameters")
+def scaled_both(right, normals, b_dec, config):
+    params = right(normals, b_dec, config)
+    return params | {"W_dec": params.get("W_enc", params["W_dec"])}
+
+
+@mutant("initial encoder: a tied one scaled as well", clause="TRAIN-17", target="initialization.initial_parameters")
+def scaled_tied(right, normals, b_dec, config):
+    params = right(normals, b_dec, config)
+    tied = {} if "W_enc" in params else {"W_dec": config.get("initial_encoder_scale", 1 / 8) * params["W_dec"]}
+    return params | tied
+
+
+@mutant("initial encoder: scale 0 accepted", clause="TRAIN-17", target="initialization.initial_parameters")
+def any_scale(right, normals, b_dec, config):
+    asked = {"initial_encoder_scale": max(config["initial_encoder_scale"], 1e-3)} if "initial_encoder_scale" in config else {}
+    return right(normals, b_dec, config | asked)
+
+
 def other_start(name, parameter, other, **seen):
     """One parameter starts elsewhere."""
     @mutant(name, clause="TRAIN-4", target="initialization.initial_parameters", **seen)

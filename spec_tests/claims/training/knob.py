@@ -1,0 +1,134 @@
+"""JumpReLU's sparsity knob: does l0_coefficient set how many latents are on, and how far does it reach?
+
+    python -m sae_spec.spec_tests.claims.training.knob [--ground tree] [--steps 3000] [--out build/knob]
+
+With what jumprelu starts with by default it reaches half as far as is wanted, or less: under Adam a threshold moves by about the
+rate a step, whatever the coefficient, so in 3,000 steps at 3e-4 it gets no further than .8, where activations of data of mean
+squared norm D are several times that; and no window of .05 feels activations far above it. `--initial_threshold .1 --bandwidth 1
+--threshold_rate 10` tries thresholds that move faster and feel more.
+
+On every world the coefficient is tried on a grid of powers of 4, many SAEs side by side on the same batches, and then
+between those that bracket each target: half the true number of features in a sample, all of them, twice as many, and D/2.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sae_spec.spec_tests.claims import fleet
+from sae_spec.spec_tests.claims.training import grounds
+from sae_spec.torch_impl import TrainingConfig
+from sae_spec.torch_impl.training.atomic import replace_text
+
+GRID = tuple(4.0**power for power in range(-4, 4))
+CLOSE = 0.05            # how near to its target L0 must be, as a share
+
+
+def sweep(ground, coefficients, options):
+    """[{"coefficient", "l0", "unexplained", "silent"}] of jumprelus that differ by their coefficient alone."""
+    S = len(coefficients)
+    training = {"steps": options.steps, "batch_size": options.B, "learning_rate": options.rate,
+                "l0_coefficient": torch.tensor(coefficients)}
+    training |= {name: getattr(TrainingConfig(steps=options.steps), name) for name in ("warmup_steps", "decay_steps")}
+    architecture = {"activation": "jumprelu", "initial_encoder_scale": options.scale}
+    architecture |= {name: getattr(options, name) for name in ("initial_threshold", "bandwidth") if getattr(options, name)}
+    normals = np.broadcast_to(np.random.default_rng(1).normal(size=(options.M, ground.train.shape[1])),
+                              (S, options.M, ground.train.shape[1]))
+    data = ground.train[: options.rows].numpy()
+    found = fleet.train_on(np.broadcast_to(data, (S, *data.shape)), options.M, architecture, training, normals,
+                           threshold_rate=options.threshold_rate)
+    return [{"coefficient": c, **judged(params, ground.held_out.double().numpy())} for c, params in zip(coefficients, found)]
+
+
+def judged(params, x):
+    """What a jumprelu with these parameters does with rows x (N, D)."""
+    pre = (x - params["b_dec"]) @ params["W_enc"].T + params["b_enc"]             # (N, M)
+    acts = np.where(pre > params["theta"], pre, 0.0)
+    error = ((x - params["b_dec"] - acts @ params["W_dec"]) ** 2).sum()
+    return {"l0": float((acts != 0).sum(-1).mean()), "unexplained": float(error / ((x - x.mean(0)) ** 2).sum()),
+            "silent": float((acts == 0).all(0).mean()), "theta": float(np.median(params["theta"]))}
+
+
+def targets(ground, M):
+    """{name: L0}, as far as M latents have it."""
+    D, true = ground.train.shape[1], ground.true_l0 or 16.0
+    wanted = {"half the true L0": true / 2, "the true L0": true, "twice the true L0": 2 * true, "D / 2": D / 2}
+    return {name: l0 for name, l0 in wanted.items() if l0 <= min(D, M) / 2}
+
+
+def aimed(ground, lines, options, rounds):
+    """{target: its nearest line}; each round tries four coefficients in every bracket."""
+    lines = list(lines)
+    for _ in range(rounds):
+        missed = [want for want in targets(ground, options.M).values() if abs(nearest(lines, want)["l0"] / want - 1) > CLOSE]
+        more = sorted({c for want in missed for c in between(lines, want)})
+        if not more:
+            break
+        lines += sweep(ground, more, options)
+    return {name: {"wanted": want, **nearest(lines, want)} for name, want in targets(ground, options.M).items()}
+
+
+def nearest(lines, want):
+    return min(lines, key=lambda line: abs(line["l0"] - want))
+
+
+def between(lines, want):
+    """Four coefficients between the largest that leaves too many on and the smallest that leaves too few."""
+    above = max((line["coefficient"] for line in lines if line["l0"] > want), default=None)
+    below = min((line["coefficient"] for line in lines if line["l0"] <= want), default=None)
+    if above is None or below is None or above >= below:
+        return []
+    return np.geomspace(above, below, 6)[1:-1].tolist()
+
+
+def falls(lines):
+    """Whether L0 falls wherever the coefficient rises; below one latent in a hundred samples all are alike."""
+    l0 = np.array([line["l0"] for line in sorted(lines, key=lambda line: line["coefficient"])])
+    return bool((np.diff(l0) <= 0.01).all())
+
+
+def figure(results, path):
+    """L0 by coefficient, a world a line."""
+    from matplotlib.figure import Figure
+
+    axes = (drawn := Figure(figsize=(8, 5), layout="constrained")).subplots()
+    for name, result in results.items():
+        axes.loglog([line["coefficient"] for line in result["lines"]], [max(line["l0"], 1e-2) for line in result["lines"]],
+                    marker="o", label=name)
+    axes.set(xlabel="l0_coefficient", ylabel="latents on in an unseen sample")
+    axes.legend()
+    drawn.savefig(path)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims.training.knob", description=__doc__)
+    parser.add_argument("--ground", action="append", choices=["embeddings", *grounds.WORLDS], help="may be repeated")
+    for name, default in (("M", None), ("B", 128), ("steps", 3000), ("rows", 8_000), ("rounds", 2)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    for name, default in (("rate", 3e-4), ("scale", 1.0), ("initial_threshold", None), ("bandwidth", None), ("threshold_rate", 1.0)):
+        parser.add_argument(f"--{name}", type=float, default=default)
+    parser.add_argument("--out", type=Path, default=Path("build/knob"))
+    options = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    options.out.mkdir(parents=True, exist_ok=True)
+    asked = options.M
+    results = {}
+    for name in options.ground or grounds.WORLDS:
+        ground = grounds.embeddings() if name == "embeddings" else grounds.toy(name)
+        options.M = asked or 2 * ground.features or 768
+        lines = sweep(ground, GRID, options)
+        results[name] = {"true l0": ground.true_l0, "falls": falls(lines), "lines": lines,
+                         "targets": aimed(ground, lines, options, options.rounds)}
+        print(f"{name} (true {ground.true_l0:.2f}): " + "  ".join(f"{line['coefficient']:.3g}: {line['l0']:.2f}" for line in lines))
+        for target, hit in results[name]["targets"].items():
+            print(f"    {target}: wanted {hit['wanted']:.2f}, got {hit['l0']:.2f}, unexplained {hit['unexplained']:.3f}")
+    replace_text(options.out / "knob.json", json.dumps(results, indent=1) + "\n")
+    figure(results, options.out / "knob.png")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
