@@ -310,13 +310,16 @@ def test_calibrating_by_hand_spends_k_on_those_samples(activation):
 # ---------------------------------------------------------------- what training makes of a rule
 
 def test_a_budget_keeps_as_many_latents_alive_as_topk():
-    """S3: k = 1 and more latents than k · D, so that the average one costs more than the budget."""
+    """S3: k = 1 and more latents than k · D, so that the average one costs more than the budget.
+
+    The encoder starts at full length: from 1/8 so short a run leaves a quarter of the latents unused, under either rule.
+    """
     rng = np.random.default_rng(0)
     directions = torch.nn.functional.normalize(torch.tensor(rng.normal(size=(40, 20)), dtype=torch.float32), dim=1)
     data = torch.tensor(rng.random((500, 128, 40)) < 0.03, dtype=torch.float32) @ directions
     alive, loss = {}, {}
     for activation in ("topk", "budget_topk"):
-        trainer = Trainer(SparseAutoencoder(SAEConfig(D=20, M=40, activation=activation, k=1)),
+        trainer = Trainer(SparseAutoencoder(SAEConfig(D=20, M=40, activation=activation, k=1, initial_encoder_scale=1.0)),
                           TrainingConfig(steps=400, batch_size=128, learning_rate=3e-3))
         for x in data[:400]:
             trainer.step(x)
