@@ -40,6 +40,8 @@ def test_the_detector_names_the_question_that_differs(question):
     assert blamed(detector, spoil) == QUESTIONS[question]
 
 
+# long: it takes as many examples as `make test` draws to meet the activation that is wrong.
+@pytest.mark.long
 @pytest.mark.parametrize("relation, activation, output, ids", [
     (encode, "topk", "pre", ["SAE-1", "SAE-3"]), (encode, "topk", "acts", ["ACT-4"]), (encode, "batch_topk", "acts", ["ACT-12"]),
     (encode, "gated", "acts", ["SAE-13"]), (backward, "abs_topk", "d_b_dec", ["SAE-10"]),

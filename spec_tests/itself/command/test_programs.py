@@ -9,6 +9,8 @@ import pytest
 from sae_spec.spec_tests.core.cases import golden_cases
 from sae_spec.spec_tests.core.commands import start
 
+# Each starts interpreters, a minute of them in all.
+pytestmark = pytest.mark.long
 
 CASES = [case.id for case in golden_cases() if "ACT-1" in case.clauses and case.config.get("activation") == "relu"
          and case.operation == "activation" and case.expected]
@@ -154,4 +156,4 @@ def test_a_time_limit_that_is_none_is_one_line(text, refused, tmp_path):
     (None, "cannot be started"), ({"dies_at": 0}, "ended without a reply"), ({"answer": "str"}, "is not a JSON object"),
 ])
 def test_a_program_that_does_not_say_hello_is_one_line(settings, said, refused, tmp_path):
-    assert said in refused("--command", "./no-such-program" if settings is None else program(tmp_path, **settings))
+    assert said in refused("--command", "./no-such-program" if settings is None else program(tmp_path, **settings), "--timeout", "3")

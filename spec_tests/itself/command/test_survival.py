@@ -11,6 +11,9 @@ from sae_spec.spec_tests.core.commands import start
 from sae_spec.spec_tests.itself.command.samples import adapter
 from sae_spec.spec_tests.operations import OPERATIONS
 
+# Each starts interpreters, a minute of them in all.
+pytestmark = pytest.mark.long
+
 
 # ---------------------------------------------------------------- liars
 
