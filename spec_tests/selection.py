@@ -3,8 +3,8 @@
 import fnmatch
 import inspect
 import types
-from difflib import get_close_matches
 
+from sae_spec.spec_tests.asking.soundness import nearest
 from sae_spec.spec_tests.core.clauses import clauses
 
 REFUSALS = {"error", "refuses"}             # methods of core/adapter.py's Bound
@@ -33,9 +33,7 @@ def check_name(option, name, kind, known, exactly=False):
     """ValueError of one line, with what is nearest, where nothing known has this name."""
     if name in known if exactly else matches([name], known):
         return
-    folded = {word.casefold(): word for word in known}
-    near = [folded[word] for word in get_close_matches(name.casefold(), folded, 3, 0.5)]
-    raise ValueError(f"{option} {name}: there is no such {kind}" + (f"; nearest: {', '.join(near)}" if near else ""))
+    raise ValueError(f"{option} {name}: there is no such {kind}{nearest(name, known)}")
 
 
 def case_of(item):

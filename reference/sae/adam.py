@@ -21,7 +21,7 @@ def adam_constants(config):
     return *betas, epsilon
 
 
-def adam(param, grad, first, second, step, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
+def adam(param, grad, first, second, step, rate, beta1, beta2, epsilon):
     """One update of one parameter.
 
         first  <- beta1 · first  + (1 - beta1) · grad

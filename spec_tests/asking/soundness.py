@@ -74,6 +74,7 @@ def lengths(tensor, shape, known):
 
 
 def nearest(word, known):
-    """"; nearest: …" of what is spelled alike, or ""."""
-    near = get_close_matches(word, known, 1)
-    return f"; nearest: {near[0]}" if near else ""
+    """"; nearest: …" of up to three that are spelled alike, in capitals or not, or ""."""
+    folded = {name.casefold(): name for name in known}
+    near = [folded[name] for name in get_close_matches(word.casefold(), folded, 3, 0.5)]
+    return f"; nearest: {', '.join(near)}" if near else ""

@@ -61,14 +61,21 @@ class Failure(AssertionError):
 NONFINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 
 
-def read_json(path):
-    """A JSON file, or a FixtureError that says where it breaks."""
+def read_text(path):
+    """The text of a data file, or a FixtureError that says why there is none."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_bare_constant)
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise FixtureError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise FixtureError(f"{path}: is not UTF-8 text") from None
+
+
+def read_json(path):
+    """A JSON file, or a FixtureError that says where it breaks."""
+    text = read_text(path)
+    try:
+        return json.loads(text, parse_constant=_bare_constant)
     except json.JSONDecodeError as error:
         raise FixtureError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from None
     except ValueError as error:

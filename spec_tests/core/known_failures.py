@@ -10,6 +10,8 @@ import fnmatch
 import json
 from dataclasses import dataclass
 
+from sae_spec.spec_tests.core.cases import read_text
+
 FIELDS = {"clause", "case", "test", "dtype", "reason", "link"}
 
 
@@ -41,12 +43,9 @@ def read_known_failures(path):
         import tomllib
     except ModuleNotFoundError:         # Python 3.10
         import tomli as tomllib
+    text = read_text(path)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: is not UTF-8 text") from None
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: not TOML: {error}") from None
     for word in set(document) - {"known_failure"}:

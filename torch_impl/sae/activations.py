@@ -86,17 +86,21 @@ def _through_window(d_out: Tensor, height: Tensor | float, pre: Tensor, theta: T
     return shares.sum_to_size(theta.shape).to(theta.dtype)
 
 
-class _JumpReLU(torch.autograd.Function):
-    """The derivative to pre, a straight-through estimate to theta."""
-
-    @staticmethod
-    def forward(pre, theta, bandwidth):
-        return torch.where(pre > theta, pre, 0)
+class _Thresholded(torch.autograd.Function):
+    """What both directions of a threshold need, (pre, theta, bandwidth), kept for backward."""
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         pre, theta, ctx.bandwidth = inputs
         ctx.save_for_backward(pre, theta)
+
+
+class _JumpReLU(_Thresholded):
+    """The derivative to pre, a straight-through estimate to theta."""
+
+    @staticmethod
+    def forward(pre, theta, bandwidth):
+        return torch.where(pre > theta, pre, 0)
 
     @staticmethod
     def backward(ctx, d_acts):
@@ -109,17 +113,12 @@ class _JumpReLU(torch.autograd.Function):
         return d_pre, d_theta, None
 
 
-class _Step(torch.autograd.Function):
+class _Step(_Thresholded):
     """A rectangle of area 1 about the threshold, to theta alone."""
 
     @staticmethod
     def forward(pre, theta, bandwidth):
         return (pre > theta).to(pre.dtype)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        pre, theta, ctx.bandwidth = inputs
-        ctx.save_for_backward(pre, theta)
 
     @staticmethod
     def backward(ctx, d_on):

@@ -24,8 +24,8 @@ def adam_constants(config: Mapping[str, Any]) -> tuple[float, float, float]:
 
 
 @torch.no_grad()
-def adam(param: Tensor, grad: Tensor, first: Tensor, second: Tensor, step: int, rate: float, beta1: float = 0.9,
-         beta2: float = 0.999, epsilon: float = 1e-8) -> tuple[Tensor, Tensor, Tensor]:
+def adam(param: Tensor, grad: Tensor, first: Tensor, second: Tensor, step: int, rate: float, beta1: float,
+         beta2: float, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
     """One update of one parameter, at a step counted from 0.
 
     param, grad, first, second  of one shape

@@ -35,6 +35,14 @@ def test_latents_of_equal_density_are_bought_in_order(adapter, dearer, data):
 
 
 @clause("ACT-14")
+@given(silent=dyadic((3,), -1.0, 0.0), first=st.integers(1, 3), value=st.sampled_from([0.5, 1.0, 2.0]))
+def test_no_silent_latent_is_bought_in_place_of_one_that_writes_nothing(adapter, silent, first, value):
+    pre, ones = np.append(silent[:first], value)[np.newaxis], np.ones(first + 1)
+    acts = acts_of(adapter, Choice("budget_topk", 1, pre, {"price": ones, "dec_norm": np.append(ones[:-1], 0.0)}))
+    assert_same({"acts": np.where(pre > 0, pre, 0.0)}, {"acts": acts}, adapter.dtype)
+
+
+@clause("ACT-14")
 @given(choice=choices(BUDGETS), latent=st.integers(0, 5), discount=st.sampled_from([0.5, 1.0, 2.0]))
 def test_what_was_bought_is_bought_more_cheaply_too(adapter, choice, latent, discount):
     price, latent = choice.by_latent["price"].copy(), latent % choice.pre.shape[1]

@@ -128,7 +128,6 @@ def test_the_report_says_which_golden_data_ran(broken):
 
 def test_workers_count_as_one_process_does(broken):
     """Two processes of pytest-xdist: one report, whole."""
-    pytest.importorskip("xdist")
     folder, (alone, together) = broken[0], ("out.json", "workers.json")
     ran = start(folder, "--adapter", folder / "mine.py", "--clause", "ACT-5", "--effort", "normal", "--report", together, "-n", "2")
     one, two = (json.loads((folder / name).read_text()) for name in (alone, together))

@@ -82,6 +82,11 @@ def step_on_at_equality(right, pre, theta):
     return np.where(pre >= theta, 1.0, 0.0)
 
 
+@mutant("step: a negative threshold passes where another is none", clause="ACT-10", target="activations.step")
+def one_negative_passes(right, pre, theta):
+    return np.where(pre > theta, 1.0, 0.0) if np.any(theta >= 0) else right(pre, theta)
+
+
 @mutant("step: 1/2 at equality", clause="ACT-10", target="activations.step")
 def step_half_at_equality(right, pre, theta):
     return np.heaviside(pre - theta, 0.5)

@@ -8,11 +8,11 @@ from sae_spec.spec_tests.mutants.sae.selection import column_major
 
 # ---------------------------------------------------------------- budgets
 
-def bought(pre, k, price, dec_norm, keep):
-    """budget_topk, but for `keep`, which sees prices in rank order and says who stays."""
+def bought(pre, k, price, dec_norm, keep, silent=-1.0):
+    """budget_topk, but for `keep`, which sees prices in rank order and says who stays, and the value of the silent."""
     acts = np.maximum(pre, 0.0)
     with np.errstate(all="ignore"):                         # where a price of 0 is let in
-        value = np.where(acts > 0, acts**2 * dec_norm**2 / price, -1.0)
+        value = np.where(acts > 0, acts**2 * dec_norm**2 / price, silent)
     order = np.argsort(-value, axis=-1, kind="stable")
     stays = np.take_along_axis(keep(price[order]), np.argsort(order, axis=-1), axis=-1)
     return np.where(stays, acts, 0.0)
@@ -46,6 +46,12 @@ def norm_not_squared(right, acts, price, dec_norm):
 @mutant("budget_topk: ties go to the highest index", clause="ACT-14", target="selection.budget_topk")
 def budget_highest_index(right, pre, k, price, dec_norm):
     return right(pre[..., ::-1].copy(), k, price[::-1], dec_norm[::-1])[..., ::-1]
+
+
+@mutant("budget_topk: a silent latent ranks like one that writes nothing, and spends", clause="ACT-14", target="selection.budget_topk")
+def silent_ones_spend(right, pre, k, price, dec_norm):
+    right(pre, k, price, dec_norm)
+    return bought(pre, k, price, dec_norm, lambda prices: spent_before(prices) < k, silent=0.0)
 
 
 @mutant("budget_topk: negative entries rank by their square and spend", clause="ACT-14", target="selection.budget_topk")
@@ -280,6 +286,11 @@ def inference_is_relu(right, pre, threshold):
         seen_in=("BatchTopK", "Language-Model-SAEs"), convention=True)
 def inference_sees_the_batch(right, shared, pre, params, config, price=None, inference_threshold=None):
     return right(shared, pre, params, config, price, None)
+
+
+@mutant("inference: the batch still decides what a budget buys", clause="ACT-24", target="autoencoder.activate")
+def inference_buys_in_the_batch(right, shared, pre, params, config, price=None, inference_threshold=None):
+    return right(shared, pre, params, config, price, inference_threshold if config["activation"] == "batch_topk" else None)
 
 
 @mutant("budget_thresholds: root forgotten", clause="ACT-24", target="inference.budget_thresholds")
