@@ -10,5 +10,5 @@ from hypothesis.internal.conjecture import providers
 def draw_from_the_seed_alone():
     """There is no setting for it: a Hypothesis that has renamed the function draws as it likes, and test_examples.py fails."""
     if hasattr(providers, "_get_local_constants"):
-        none_found = providers._local_constants
+        none_found = type(providers._local_constants)()
         providers._get_local_constants = lambda: none_found

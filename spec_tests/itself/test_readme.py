@@ -55,6 +55,16 @@ def test_a_command_runs(words, folder):
         assert ran.status == 0, ran.text
 
 
+def test_the_first_sae_prints_what_is_shown(folder):
+    """Word for word, and number for number but for the last digit, in which machines may differ."""
+    (shown,) = re.findall(r"^```text\n(untied.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    printed = start(folder, "-m", "sae_spec.reference.first_sae", program=PROGRAMS["python"]).out
+    number = re.compile(r"-?\d+\.\d\d")
+    assert printed and number.sub("", printed).startswith(number.sub("", shown))
+    want, got = ([float(text) for text in number.findall(part)] for part in (shown, printed))
+    assert want and np.all(np.abs(np.subtract(want, got[: len(want)])) < 0.015), (want, got)
+
+
 def test_the_adapter_passes_what_it_has_and_no_more(folder):
     pytest.importorskip("torch")
     start(folder, "--adapter", "my_adapter.py", "--clause", "ACT-5", "--report", "out.json")
