@@ -34,6 +34,7 @@ def parts():
         yield from [("sh", line) for line in text.splitlines() if line.strip()] if language == "sh" else [("python", text)]
 
 
+@pytest.mark.long          # it trains, stops, resumes and scans: ten times what another test of a page takes
 def test_everything_it_shows_runs(folder, monkeypatch):
     torch.set_num_threads(1)
     monkeypatch.chdir(folder)

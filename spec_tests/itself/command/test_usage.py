@@ -14,6 +14,9 @@ from sae_spec.spec_tests.core.tally import Tally
 from sae_spec.spec_tests.itself.command.samples import RELU_ONLY, adapter
 from sae_spec.spec_tests.operations import OPERATIONS
 
+# Each starts interpreters, half a minute of them in all.
+pytestmark = pytest.mark.long
+
 
 def test_help_is_for_a_newcomer(capsys):
     assert main(["--help"]) == 0

@@ -14,6 +14,9 @@ from sae_spec.spec_tests.core.known_failures import read_known_failures
 from sae_spec.spec_tests.core.replay import replay_document
 from sae_spec.spec_tests.itself.command.samples import RELU_ONLY, WRONG_TIES, adapter
 
+# Each starts interpreters, half a minute of them in all.
+pytestmark = pytest.mark.long
+
 
 # ---------------------------------------------------------------- unsupported
 
