@@ -88,7 +88,7 @@ def strange():
 
 
 def skip():
-    import pytest
+    import pytest       # nothing of ours is left out: a library that would have its case skipped must fail
     pytest.skip("nothing to see")
 
 
