@@ -19,11 +19,14 @@ class Ran(NamedTuple):
 
 SUITE = [sys.executable, "-m", "sae_spec.spec_tests"]
 SCRIPT = [str(Path(sys.executable).with_name("sae-spec"))]
+# What a user's or a CI's shell may say about output. pytest repeats every message in its summary where CI is set.
+ABOUT_OUTPUT = {"CI", "BUILD_NUMBER", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "LINES"}
 
 
 def start(folder, *words, program=SUITE):
     """A program with its words, in `folder`, with few examples a property."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SAE_SPEC_"))}
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith(("PYTEST_", "SAE_SPEC_")) and name not in ABOUT_OUTPUT}
     environment |= {"SAE_SPEC_EFFORT": "quick", "COLUMNS": "200"}
     done = subprocess.run([*program, *map(str, words)], cwd=folder, env=environment,
                           capture_output=True, text=True, encoding="utf-8", timeout=300)

@@ -15,6 +15,7 @@ from sae_spec.spec_tests.core.commands import start
 from sae_spec.spec_tests.core.known_failures import read_known_failures
 from sae_spec.spec_tests.core.options import OPTIONS
 from sae_spec.spec_tests.docs.__main__ import HERE, ROOT, documents, out_of_date
+from sae_spec.spec_tests.docs.failure import messages
 from sae_spec.spec_tests.docs.markdown import example
 from sae_spec.spec_tests.docs.parts import PARTS
 from sae_spec.spec_tests.operations import OPERATIONS
@@ -52,6 +53,13 @@ def folder(tmp_path):
 
 def test_every_document_is_current():
     assert not [path.name for path in out_of_date()], "run python -m sae_spec.spec_tests.docs"
+
+
+def test_a_page_is_the_same_whatever_the_shell_says_about_output(monkeypatch):
+    for name in ("CI", "FORCE_COLOR"):
+        monkeypatch.setenv(name, "1")
+    messages.cache_clear()
+    assert all(PARTS[f"{kind}_failure"](FAILURE_PAGE) in FAILURE_PAGE for kind in ("golden", "property"))
 
 
 @pytest.mark.parametrize("name", PARTS)
