@@ -159,6 +159,8 @@ class TrainingConfig(Config):
         "more than 1.25: dearer ones starve)"))
     threshold_decay: float = Field(default=0.9, ge=0, lt=1, description=(
         "memory of the batch rules' threshold; it must follow a threshold that moves while training does"))
+    threshold_rate: float = Field(default=1.0, gt=0, description=(
+        "jumprelu: thresholds move at this factor times the learning rate"))
     l1_coefficient: float = Field(default=0.0, ge=0, description="factor of the L1 cost")
     l0_coefficient: float = Field(default=0.0, ge=0, description="factor of the L0 cost; for jumprelu only")
     tanh_coefficient: float = Field(default=0.0, ge=0, description="factor of the tanh cost")

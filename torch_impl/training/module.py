@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..sae import BATCH_RULES, sparse_autoencoder
+from ..sae import BATCH_RULES, THRESHOLDS, sparse_autoencoder
 from ..sae.autoencoder import encode
 from ..sae.initialization import initial_parameters
 from ..sae.linear import decode
@@ -14,7 +14,6 @@ from ..sparse.entries import Entries
 from .config import SAEConfig
 
 HALF = (torch.float16, torch.bfloat16)
-THRESHOLDS = ("theta", "log_threshold")                     # parameters of a jumprelu, whichever it has
 
 
 class Output(NamedTuple):

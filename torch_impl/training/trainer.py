@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from rich.progress import TextColumn
 from torch import Tensor
 
-from ..sae import BATCH_RULES, autoencoder, sparse_autoencoder
+from ..sae import BATCH_RULES, THRESHOLDS, autoencoder, sparse_autoencoder
 from ..sae.adam import adam_constants
 from ..sae.autoencoder import Batch
 from ..sae.activations import thresholds
@@ -25,7 +25,7 @@ from ..sae.inference import running_threshold
 from ..sae.linear import check_finite, decode
 from ..sae.objective import Given, objective
 from ..sae.selection import density
-from ..sae.training import clip_gradients, count_tokens, is_dead, learning_rate, sparsity_warmth
+from ..sae.training import clip_gradients, count_tokens, is_dead, learning_rate, parameter_rate, sparsity_warmth
 from ..sparse.autograd import begin, collect
 from ..sparse.entries import Entries, apply
 from . import calibration, checkpoint, metrics
@@ -101,7 +101,7 @@ class Trainer:
         self.config = config_mapping(sae.config, training)  # what the functions read
         self.gradient_buffers = {}                          # of the large weights, from the first sparse step on
         *betas, epsilon = adam_constants(self.config)
-        self.optimizer = torch.optim.Adam(sae.parameters(), lr=training.learning_rate, betas=(betas[0], betas[1]),
+        self.optimizer = torch.optim.Adam(self._groups(), lr=training.learning_rate, betas=(betas[0], betas[1]),
                                           eps=epsilon, fused=sae.W_dec.device.type in ("cpu", "cuda"))
         if moments is not None:
             self._set_moments(moments)
@@ -277,7 +277,9 @@ class Trainer:
         """Adam, then decoder rows back to norm 1 and thresholds back to 0."""
         for name, param in self.sae.named_parameters():
             param.grad = grads[name]
-        self.optimizer.param_groups[0]["lr"] = learning_rate(self.steps_done, self.config)
+        rate = learning_rate(self.steps_done, self.config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = parameter_rate(group["names"][0], rate, self.config)
         self.optimizer.step()
         self.optimizer.zero_grad()
         rewrite(self.sae.W_dec, normalize_rows)
@@ -311,6 +313,13 @@ class Trainer:
         sae.price.copy_(running_price(sae.frequency_mean, batches, config["frequency_decay"], sae.config.D,
                                       config["min_frequency"]))
 
+    def _groups(self) -> list[dict[str, Any]]:
+        """Adam's groups of parameters: thresholds have a rate of their own."""
+        params = self.sae.parameters_by_name()
+        thresholds = [name for name in params if name in THRESHOLDS]
+        return [{"params": [params[name] for name in names], "names": names}
+                for names in ([name for name in params if name not in THRESHOLDS], thresholds) if names]
+
     def moments(self) -> dict[str, dict[str, Tensor]]:
         """Adam's, {"first_moment": {parameter name: tensor}, "second_moment": ...}; 0 before any step."""
         params, state = self.sae.parameters_by_name(), self.optimizer.state
@@ -322,5 +331,5 @@ class Trainer:
         """The inverse of `moments`, through the optimizer's own loader, which places them on the device."""
         state = {i: {key: moments[kind][name] for kind, key in zip(checkpoint.MOMENTS, ADAM_KEYS)}
                  | {"step": torch.tensor(float(self.steps_done))}
-                 for i, name in enumerate(self.sae.parameters_by_name())}
+                 for i, name in enumerate(name for group in self.optimizer.param_groups for name in group["names"])}
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
