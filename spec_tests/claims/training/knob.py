@@ -35,11 +35,11 @@ def sweep(ground, coefficients, options):
     training |= {name: getattr(TrainingConfig(steps=options.steps), name) for name in ("warmup_steps", "decay_steps")}
     architecture = {"activation": "jumprelu", "initial_encoder_scale": options.scale}
     architecture |= {name: getattr(options, name) for name in ("initial_threshold", "bandwidth") if getattr(options, name)}
+    training |= {"threshold_rate": options.threshold_rate} if options.threshold_rate else {}
     normals = np.broadcast_to(np.random.default_rng(1).normal(size=(options.M, ground.train.shape[1])),
                               (S, options.M, ground.train.shape[1]))
     data = ground.train[: options.rows].numpy()
-    found = fleet.train_on(np.broadcast_to(data, (S, *data.shape)), options.M, architecture, training, normals,
-                           threshold_rate=options.threshold_rate)
+    found = fleet.train_on(np.broadcast_to(data, (S, *data.shape)), options.M, architecture, training, normals)
     return [{"coefficient": c, **judged(params, ground.held_out.double().numpy())} for c, params in zip(coefficients, found)]
 
 
@@ -108,7 +108,7 @@ def main(argv=None):
     parser.add_argument("--ground", action="append", choices=["embeddings", *grounds.WORLDS], help="may be repeated")
     for name, default in (("M", None), ("B", 128), ("steps", 3000), ("rows", 8_000), ("rounds", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    for name, default in (("rate", 3e-4), ("scale", 1.0), ("initial_threshold", None), ("bandwidth", None), ("threshold_rate", 1.0)):
+    for name, default in (("rate", 3e-4), ("scale", 1.0), ("initial_threshold", None), ("bandwidth", None), ("threshold_rate", None)):
         parser.add_argument(f"--{name}", type=float, default=default)
     parser.add_argument("--out", type=Path, default=Path("build/knob"))
     options = parser.parse_args(argv)
