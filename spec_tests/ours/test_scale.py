@@ -137,13 +137,10 @@ def test_a_checkpoint_without_what_was_not_folded_is_refused(tmp_path):
         Trainer.resume(tmp_path / "run")
 
 
-@pytest.mark.parametrize("rows, said", [(0 * ROWS, "must hold"), (ROWS * 0 + 2.0**-149, None), (ROWS.double() * 0 + 2.0**-1074, "too small")])
+@pytest.mark.parametrize("rows, said", [(0 * ROWS, "must hold"), (ROWS.double() * 0 + 2.0**-1074, "too small")])
 def test_data_that_has_no_size_is_refused_before_anything_is_written(rows, said, tmp_path):
     data = Activations(rows, "rows.npy")
     trainer = trainer_of(data)
-    if said is None:                                        # a number of float64, to which all is widened
-        trainer.fit(data, tmp_path / "run", progress=False)
-        return
     with pytest.raises(ValueError, match=f"^rows.npy: .*{said}"):
         trainer.fit(data, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..kernels.chunks import blocks
 from ..kernels.precision import widen
 
-ROWS = 4096                                                 # samples that are summed in float64 at once
+_ROWS = 4096                                                 # samples that are summed in float64 at once
 
 
 def row_norms(W: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def scale_factor(x: Tensor) -> float:
         raise ValueError(f"x must hold a sample that is not 0, and finite numbers only; the largest is {peak}")
     exponent = -math.frexp(peak)[1]                         # by its power of two the largest number comes to lie below 1
     total = 0.0
-    for rows in x.split(ROWS):
+    for rows in x.split(_ROWS):
         total += float(times_power(rows.double(), exponent).square().sum())
     try:
         return math.ldexp(math.sqrt(x.shape[-1] * len(x) / total), exponent)
