@@ -44,7 +44,7 @@ class Checkpoint(NamedTuple):
     scale: float
 
 
-def start(run_folder: Folder, sae_config: SAEConfig, training_config: TrainingConfig, data: str, scale: float) -> None:
+def start(run_folder: Folder, sae_config: SAEConfig, training_config: TrainingConfig, data: str, scale: float = 1.0) -> None:
     """Take an empty or new folder for a run.
 
     data    text that identifies the data
@@ -64,7 +64,7 @@ def start(run_folder: Folder, sae_config: SAEConfig, training_config: TrainingCo
     replace_text(folder / "config.json", json.dumps(content, indent=2) + "\n")
 
 
-def save(run_folder: Folder, sae: SparseAutoencoder, moments: Moments, steps_done: int, scale: float) -> None:
+def save(run_folder: Folder, sae: SparseAutoencoder, moments: Moments, steps_done: int, scale: float = 1.0) -> None:
     """Make this the run's current checkpoint.
 
     sae      an SAE of data · scale

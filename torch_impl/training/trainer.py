@@ -86,7 +86,8 @@ class Trainer:
     def __init__(self, sae: SparseAutoencoder, training: TrainingConfig,
                  moments: Mapping[str, Mapping[str, Tensor]] | None = None, steps_done: int = 0, scale: float = 1.0) -> None:
         """
-        sae         SparseAutoencoder, in float32 or float64, on the device where it is to be trained
+        sae         SparseAutoencoder, in float32 or float64, on the device where it is to be trained: one of the data as it is,
+                    thresholds too; those of a new one, which are in the unit of training, are for `start`
         training    TrainingConfig
         moments, steps_done, scale  what an earlier Trainer left behind (see `resume`)
         raises  ValueError for half-precision parameters, numbers that are not finite, or a training that does
