@@ -23,7 +23,7 @@ An SAE, what it costs, and one step of training:
     sae/inference.py                what the batch rules do when there is no batch
     sae/linear.py                   the encoder's product, decode, and what both refuse
     sae/gated.py                    the gated activation
-    sae/constraints.py              decoder rows of norm 1
+    sae/constraints.py              decoder rows of norm 1, data of mean squared norm D
     sae/autoencoder.py              all of it put together, forward and backward; tied, untied, Matryoshka
     sae/costs.py                    reconstruction, L1, tanh, L0, tie penalty
     sae/auxiliary.py                AuxK and the gated auxiliary loss

@@ -8,7 +8,7 @@
 Each stage is a function of arrays; `training_step` is their sequence. `config` holds what autoencoder.py and
 objective.py read, and besides: "steps", "learning_rate", "warmup_steps", "decay_steps", "sparsity_warmup_steps",
 "max_grad_norm" (None: do not clip), "dead_after", "priced" (False: every price is 1), "frequency_decay",
-"min_frequency", "threshold_decay", and what adam.py reads.
+"min_frequency", "threshold_decay", "threshold_rate" (1 unless given), and what adam.py reads.
 """
 
 from typing import NamedTuple
@@ -69,6 +69,19 @@ def learning_rate(step, config):
     up = (step + 1) / config["warmup_steps"] if config["warmup_steps"] else 1.0
     down = (config["steps"] - step) / config["decay_steps"] if config["decay_steps"] else 1.0
     return config["learning_rate"] * min(1.0, up, down)
+
+
+def parameter_rate(name, rate, config):
+    """The learning rate of one parameter.  name as in `params`, rate the step's; returns a number.
+
+    [TRAIN-22] A jumprelu's thresholds, theta or log_threshold, move at threshold_rate times the learning rate, any other
+               parameter at the rate itself. threshold_rate is above 0, and 1 unless given.
+    Why: Adam moves a number by about its rate a step, whatever its unit; a threshold has further to go than a weight.
+    """
+    factor = config.get("threshold_rate", 1.0)
+    if not factor > 0:
+        raise ValueError(f"threshold_rate must be above 0, got {factor}")
+    return rate * factor if name in ("theta", "log_threshold") else rate
 
 
 def sparsity_warmth(step, config):
@@ -139,8 +152,8 @@ def move(state, grads, config):
     grads = clip_gradients(grads, config["max_grad_norm"])
     rate, constants = learning_rate(state.steps_done, config), adam_constants(config)
     first, second = state.moments
-    moved = {name: adam(param, grads[name], first[name], second[name], state.steps_done, rate, *constants)
-             for name, param in state.params.items()}
+    moved = {name: adam(param, grads[name], first[name], second[name], state.steps_done, parameter_rate(name, rate, config),
+                        *constants) for name, param in state.params.items()}
     params, first, second = ({name: triple[i] for name, triple in moved.items()} for i in range(3))
     if "theta" in params:
         params["theta"] = project_thresholds(params["theta"])                     # (M,)

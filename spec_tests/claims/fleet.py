@@ -15,7 +15,7 @@ from sae_spec.torch_impl.sae.costs import tie
 from sae_spec.torch_impl.sae.frequency import price
 from sae_spec.torch_impl.sae.initialization import initial_parameters
 from sae_spec.torch_impl.sae.selection import topk
-from sae_spec.torch_impl.sae.training import learning_rate, sparsity_warmth
+from sae_spec.torch_impl.sae.training import learning_rate, parameter_rate, sparsity_warmth
 
 POOL = 65_536          # samples of a world, drawn once; batches are drawn from them
 
@@ -37,8 +37,8 @@ def train(worlds, M, architecture, training, start=None, seed=0, pool=POOL, tick
     return train_on(data, M, architecture, training, start, seed, tick, pricing)
 
 
-def train_on(data, M, architecture, training, start=None, seed=0, tick=lambda: None, pricing=price, threshold_rate=1.0):
-    """`train` on samples (S, N, D), a set for each SAE; theta moves at threshold_rate times the rate of the others."""
+def train_on(data, M, architecture, training, start=None, seed=0, tick=lambda: None, pricing=price):
+    """`train` on samples (S, N, D), a set for each SAE."""
     S, _, D = data.shape
     coefficients = {name: torch.as_tensor(training[name], dtype=torch.float32).expand(S) for name in training
                     if name.endswith("_coefficient")}
@@ -49,8 +49,7 @@ def train_on(data, M, architecture, training, start=None, seed=0, tick=lambda: N
     normals = np.random.default_rng([seed, 1]).normal(size=(S, M, D)) if start is None else start
     params = stacked(torch.tensor(normals, dtype=torch.float32), data.mean(1), config)
     params = {name: param.requires_grad_() for name, param in params.items()}
-    return run(params, data, config, coefficients, torch.Generator().manual_seed(seed), tick, pricing,
-               threshold_rate)
+    return run(params, data, config, coefficients, torch.Generator().manual_seed(seed), tick, pricing)
 
 
 def stacked(normals, b_dec, config):
@@ -59,10 +58,10 @@ def stacked(normals, b_dec, config):
     return {name: torch.stack([params[name] for params in single]) for name in single[0]}
 
 
-def run(params, data, config, coefficients, generator, tick=lambda: None, pricing=price, threshold_rate=1.0):
+def run(params, data, config, coefficients, generator, tick=lambda: None, pricing=price):
     """All steps; see `train`. `coefficients`: {name: (S,)}."""
-    optimizer = torch.optim.Adam([{"params": [param], "faster": threshold_rate if name == "theta" else 1.0}
-                                  for name, param in params.items()], lr=config["learning_rate"], eps=1e-8)
+    optimizer = torch.optim.Adam([{"params": [param], "name": name} for name, param in params.items()],
+                                 lr=config["learning_rate"], eps=1e-8)
     S, M = params["b_enc"].shape
     seen, mean, cost = None, torch.zeros(S, M), torch.ones(S, M)
     for at in range(config["steps"]):
@@ -73,7 +72,7 @@ def run(params, data, config, coefficients, generator, tick=lambda: None, pricin
         with torch.no_grad():
             params["W_dec"].grad = project_gradient(params["W_dec"].grad, params["W_dec"])
             for group in optimizer.param_groups:
-                group["lr"] = group["faster"] * learning_rate(at, config)
+                group["lr"] = parameter_rate(group["name"], learning_rate(at, config), config)
             optimizer.step()
             params["W_dec"].copy_(normalize_rows(params["W_dec"]))
             if "theta" in params:

@@ -60,7 +60,7 @@ def trained(split, kind, how, count, seed, folder, tick=lambda: None):
     path = folder / f"{split}-{kind}-{how}-{count}-{seed}.npz"
     if not path.exists():
         training = dict(steps=STEPS, batch_size=256, learning_rate=3e-3, warmup_steps=10, decay_steps=STEPS // 3,
-                        threshold_decay=0.99)
+                        threshold_decay=0.99, threshold_rate=1.0)
         saes = fleet.train(worlds, M, architecture, training | coefficients, start, seed, pool=32_768, tick=tick)
         np.savez(path, **{name: np.stack([sae[name] for sae in saes]) for name in saes[0]})
     with np.load(path) as file:

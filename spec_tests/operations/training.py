@@ -1,5 +1,7 @@
 """TRAIN: the stages of a step, and whole steps."""
 
+import numpy as np
+
 from sae_spec.spec_tests.operations.autoencoder import CONFIG, PARAMS, WRONG_PARAMS
 from sae_spec.spec_tests.operations.costs import OF_TERMS, TIED
 from sae_spec.spec_tests.operations.frequency import PRICING
@@ -16,6 +18,7 @@ STEP = {"step": "the number of the step, from 0"}
 CONSTANTS = {"[adam_beta1]": "Adam's memory of gradients, at least 0 and below 1 (0.9)",
              "[adam_beta2]": "Adam's memory of their squares, at least 0 and below 1 (0.999)",
              "[adam_epsilon]": "what Adam adds to the root of the mean square, above 0 (1e-8)"}
+WRONG_RATE = {"threshold_rate": values("0 or negative", 0, -0.5)}
 WRONG_CONSTANTS = {"adam_beta1": values("negative, or 1 and above", -0.5, 1), "adam_beta2": values("negative, or 1 and above", -0.5, 1),
                    "adam_epsilon": values("0 or negative", 0, -0.5)}
 OF_TRAINING = SCHEDULE | WARMTH | CONSTANTS | {
@@ -24,6 +27,7 @@ OF_TRAINING = SCHEDULE | WARMTH | CONSTANTS | {
     "priced": "false: every price is 1",
     "frequency_decay": "decay of the running frequency", "min_frequency": PRICING["min_frequency"],
     "threshold_decay": "decay of the running threshold",
+    "[threshold_rate]": "jumprelu: thresholds move at this factor times the learning rate, above 0 (1)",
 }
 COUNTERS = {"tokens_since_fired": "(M,)", "frequency_mean": "(M,)", "frequency_batches": "()",
             "threshold": "()", "threshold_seen": "()"}
@@ -33,7 +37,7 @@ PARAM = {"param": "any", "grad": "any", "first": "state any", "second": "state a
 @TRAIN.operation("whole steps of training, one for each batch", CONFIG | OF_TERMS | OF_TRAINING,
                  PARAMS | {"batches": "(S, B, D)  one batch for each of S steps"},
                  PARAMS | {"total": "(S,)  what each batch was charged"} | COUNTERS,
-                 WRONG_PARAMS | WRONG_CONSTANTS | {"batches": not_finite(called="x")})
+                 WRONG_PARAMS | WRONG_CONSTANTS | WRONG_RATE | {"batches": not_finite(called="x")})
 def train(on, config, batches, **params):
     state, totals = on.training.initial_state(params), []
     for x in batches:
@@ -59,6 +63,7 @@ def train_by_trainer(on, config, batches, **params):
                            for settings in (public.SAEConfig, public.TrainingConfig))
     M, D = params["W_dec"].shape
     trained = {"threshold_parameter": "log_threshold" if "log_threshold" in params else "theta"}
+    of_training = {"threshold_rate": 1.0} | of_training
     sae = public.SparseAutoencoder(public.SAEConfig(D=D, M=M, **of_sae | {"tied": "W_enc" not in params, **trained}),
                                    dtype=params["W_dec"].dtype, device=params["W_dec"].device)
     with torch.no_grad():
@@ -129,3 +134,20 @@ def initial_parameters(on, config, normals, b_dec):
                  refused={"data": altered("no samples", lambda data: data[:0])})
 def geometric_median(on, config, data):
     return {"centre": on.initialization.geometric_median(data)}
+
+
+@TRAIN.operation("the number by which samples are multiplied for training", inputs={"x": "(B, D)"}, outputs={"scale": "()"},
+                 refused={"x": [altered("no samples", lambda x: x[:0]), altered("all 0", np.zeros_like), not_finite()]})
+def scale_factor(on, config, x):
+    return {"scale": on.constraints.scale_factor(x)}
+
+
+@TRAIN.operation("an SAE that was trained on scale · x, in the unit of x", {"activation": CONFIG["activation"]},
+                 PARAMS | {"scale": "state ()  what the samples were multiplied by", "[inference_threshold]": "state ()  of a batch rule"},
+                 PARAMS | {"[inference_threshold]": "()"},
+                 {"scale": values("0, negative or not finite", 0, -1, np.inf, np.nan)})
+def fold(on, config, scale, inference_threshold=None, **params):
+    folded = on.constraints.fold(params, scale)
+    if inference_threshold is not None:
+        folded["inference_threshold"] = on.constraints.fold_threshold(inference_threshold, scale, config["activation"])
+    return folded

@@ -55,6 +55,8 @@ def without(document, key):
     (lambda c: "[]", "format is not 'sae-spec run'"), (lambda c: c | {"format": "x"}, "format is not"),
     (lambda c: c | {"version": 2}, "version is 2, this program reads 1"),
     (lambda c: without(c, "sae"), "sae is missing"), (lambda c: without(c, "data"), "data is missing"),
+    (lambda c: c | {"scale": 0}, "scale is 0, expected a number above 0"),
+    (lambda c: c | {"scale": "2"}, "scale is '2', expected"), (lambda c: c | {"scale": float("nan")}, "scale is nan, expected"),
     (lambda c: c | {"sae": 5}, "SAEConfig: "),
     (lambda c: c | {"sae": without(c["sae"], "M")}, "SAEConfig.M: is required"),
     (lambda c: c | {"training": {"steps": 0}}, "TrainingConfig.steps: must be at least 1"),

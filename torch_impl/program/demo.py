@@ -34,8 +34,8 @@ REAL_SAES = {
     "JumpReLU, priced L0": ({"activation": "jumprelu", "bandwidth": 0.05, "initial_threshold": 0.05},
                             {"l0_coefficient": 0.008, "priced": True}),
 }
-# Short runs want short memories.
-SHORT = {"batch_size": 512, "frequency_decay": 0.99, "threshold_decay": 0.9}
+# Short runs want short memories. The coefficients are those of the discussion, in the unit of the data as it is.
+SHORT = {"batch_size": 512, "frequency_decay": 0.99, "threshold_decay": 0.9, "normalize_activations": False, "threshold_rate": 1.0}
 TOY = SHORT | {"M": 4, "steps": 2000, "learning_rate": 3e-3, "centre": "zero", "log_every": 20}
 REAL = SHORT | {"M": 3072, "steps": 300, "learning_rate": 1e-3, "log_every": 5}
 

@@ -6,6 +6,7 @@ This file names the activations by kind and imports nothing, so that a configura
 BATCH_RULES = ("batch_topk", "batch_budget_topk")
 BUDGET_RULES = ("budget_topk", "batch_budget_topk")
 CHOOSING_RULES = ("topk", "abs_topk", *BATCH_RULES, "budget_topk")
+THRESHOLDS = ("theta", "log_threshold")                     # parameters of a jumprelu, whichever it has
 THRESHOLD_RULES = ("jumprelu", "gated")                     # what must be learned before few latents are on
 
 

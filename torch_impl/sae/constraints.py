@@ -1,12 +1,15 @@
-"""TRAIN: decoder rows of norm 1."""
+"""TRAIN: decoder rows of norm 1, and the unit of the data while training."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from ..kernels.chunks import blocks
 from ..kernels.precision import widen
+
+_ROWS = 4096                                                 # samples that are summed in float64 at once
 
 
 def row_norms(W: Tensor) -> Tensor:
@@ -43,3 +46,61 @@ def rewrite(W: Tensor, function: Callable[..., Tensor], *others: Tensor) -> None
 def project_thresholds(theta: Tensor) -> Tensor:
     """max(theta, 0); both (M,).  Clauses: TRAIN-15."""
     return theta.clamp(min=0)
+
+
+@torch.no_grad()
+def scale_factor(x: Tensor) -> float:
+    """The number that brings samples x (B, D) to a mean squared norm of D; in float64, a block of rows at a time.
+
+    raises  ValueError for no samples, nothing but 0, numbers that are not finite or too small for a finite factor
+
+    Clauses: TRAIN-18, TRAIN-19.
+    """
+    peak = float(max(map(abs, x.aminmax()))) if x.numel() else 0.0
+    if not 0 < peak < math.inf:
+        raise ValueError(f"x must hold a sample that is not 0, and finite numbers only; the largest is {peak}")
+    exponent = -math.frexp(peak)[1]                         # by its power of two the largest number comes to lie below 1
+    total = 0.0
+    for rows in x.split(_ROWS):
+        total += float(times_power(rows.double(), exponent).square().sum())
+    try:
+        return math.ldexp(math.sqrt(x.shape[-1] * len(x) / total), exponent)
+    except OverflowError:
+        raise ValueError(f"x is too small to be scaled, the largest number is {peak}") from None
+
+
+def times_power(x: Tensor, exponent: int) -> Tensor:
+    """x · 2^exponent, in two steps: the power itself may not be a number of x's dtype."""
+    half = exponent // 2
+    return x * 2.0**half * 2.0 ** (exponent - half)
+
+
+@torch.no_grad()
+def fold(params: Mapping[str, Tensor], scale: float | Tensor) -> dict[str, Tensor]:
+    """Parameters that were trained on scale · x, in the unit of x; each in its own dtype, computed in float64.
+
+    raises  ValueError for a scale that is not finite and above 0
+
+    Clauses: TRAIN-20.
+    """
+    scale = float(scale)
+    if not 0 < scale < math.inf:
+        raise ValueError(f"scale must be finite and above 0, got {scale}")
+    folded = {name: tensor.clone() for name, tensor in params.items()}
+    for name in ("b_enc", "b_dec", "theta", "b_mag"):
+        if name in params:
+            folded[name] = (params[name].double() / scale).to(params[name].dtype)
+    if "log_threshold" in params:
+        logarithm = params["log_threshold"]
+        folded["log_threshold"] = (logarithm.double() - math.log(scale)).to(logarithm.dtype)
+    return folded
+
+
+@torch.no_grad()
+def fold_threshold(threshold: Tensor, scale: float | Tensor, activation: str) -> Tensor:
+    """A batch rule's inference threshold, a 0-d tensor, in the unit of x, float64: a density of small x is smaller than float32 goes.
+
+    Clauses: TRAIN-21.
+    """
+    wide = threshold.double() / float(scale)
+    return wide / float(scale) if activation == "batch_budget_topk" else wide

@@ -122,4 +122,5 @@ def budget_thresholds(tau: float | Tensor, price: Tensor, dec_norm: Tensor, chec
         refuse(tau < 0, f"tau must not be negative, got {tau}")
     price, dec_norm = widen(price, dec_norm)
     silent = dec_norm == 0                                  # tau may be 0 too: 0 / 0 is not infinite
-    return torch.where(silent, math.inf, (tau * price).sqrt() / dec_norm)
+    least = (tau * price.double()).sqrt() / dec_norm        # in float64: tau is a square, and may be too small for price's dtype
+    return torch.where(silent, math.inf, least).to(price.dtype)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..kernels.precision import widen
 from ..sparse.entries import Matrix
+from . import THRESHOLDS
 from .frequency import firing_counts
 
 
@@ -19,6 +20,19 @@ def learning_rate(step: int, config: Mapping[str, Any]) -> float:
     if config["decay_steps"]:
         factors.append((config["steps"] - step) / config["decay_steps"])
     return config["learning_rate"] * min(factors)
+
+
+def parameter_rate(name: str, rate: float, config: Mapping[str, Any]) -> float:
+    """The rate of the parameter of this name in a step of rate `rate`; thresholds have their own.
+
+    raises  ValueError for a threshold_rate that is not above 0
+
+    Clauses: TRAIN-22.
+    """
+    factor = config.get("threshold_rate", 1.0)
+    if not factor > 0:
+        raise ValueError(f"threshold_rate must be above 0, got {factor}")
+    return factor * rate if name in THRESHOLDS else rate
 
 
 def sparsity_warmth(step: int, config: Mapping[str, Any]) -> float:

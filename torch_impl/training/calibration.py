@@ -57,7 +57,7 @@ def set_threshold(sae: SparseAutoencoder, samples: Iterable[Tensor]) -> None:
 def measured(sae: SparseAutoencoder, samples: Iterable[Tensor]) -> dict[str, float | None]:
     """How an SAE does in eval mode.
 
-    samples  batches (B, D), at least one
+    samples  batches (B, D), at least one, in the unit in which the SAE was trained
     returns dict of numbers
         eval_active        mean number of latents that are on in a sample
         eval_price_spent   mean price of the latents that are on in a sample

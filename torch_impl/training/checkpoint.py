@@ -1,8 +1,8 @@
 """A run on disk: written so that a crash at any moment leaves the last good checkpoint in place.
 
-    run/config.json              format, version, both configurations, and which data
-    run/sae.safetensors          parameters and running estimates: all that `load_sae` needs
-    run/trainer.<step>.safetensors   Adam's moments after that step
+    run/config.json              format, version, both configurations, which data, and what it was multiplied by for training
+    run/sae.safetensors          parameters and running estimates, for data as it is: all that `load_sae` needs
+    run/trainer.<step>.safetensors   Adam's moments after that step, and of the parameters those that folding changed, unfolded
     run/metrics.jsonl            one line per logged step
 
 A file is written under another name, forced to the disk, and renamed. sae.safetensors carries its step and
@@ -10,6 +10,7 @@ comes last: it is what makes a checkpoint the current one, so the two files neve
 """
 
 import json
+import math
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -22,10 +23,12 @@ from torch import Tensor
 from .atomic import replace_file, replace_text
 from .config import SAEConfig, TrainingConfig
 from .module import SparseAutoencoder
+from .scale import folded, put
 from .sae_file import CheckpointError, check_tensors, filled, read_tensors
 
 FORMAT, VERSION = "sae-spec run", 1
 MOMENTS = ("first_moment", "second_moment")
+UNFOLDED = "scaled."                                        # in front of a parameter's name: as it is in training
 Moments = Mapping[str, Mapping[str, Tensor]]                # {"first_moment": {parameter name: tensor}, "second_moment": ...}
 Folder = str | PathLike[str]
 Device = torch.device | str | None
@@ -38,12 +41,14 @@ class Checkpoint(NamedTuple):
     training: TrainingConfig
     moments: Moments
     steps_done: int
+    scale: float
 
 
-def start(run_folder: Folder, sae_config: SAEConfig, training_config: TrainingConfig, data: str) -> None:
+def start(run_folder: Folder, sae_config: SAEConfig, training_config: TrainingConfig, data: str, scale: float = 1.0) -> None:
     """Take an empty or new folder for a run.
 
     data    text that identifies the data
+    scale   what the data is multiplied by for training
     raises  CheckpointError for a folder that holds anything
     """
     folder = Path(run_folder)
@@ -55,21 +60,25 @@ def start(run_folder: Folder, sae_config: SAEConfig, training_config: TrainingCo
         raise CheckpointError(f"{folder}: is not empty; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     content = {"format": FORMAT, "version": VERSION, "sae": sae_config.model_dump(),
-               "training": training_config.model_dump(), "data": data}
+               "training": training_config.model_dump(), "data": data, "scale": scale}
     replace_text(folder / "config.json", json.dumps(content, indent=2) + "\n")
 
 
-def save(run_folder: Folder, sae: SparseAutoencoder, moments: Moments, steps_done: int) -> None:
+def save(run_folder: Folder, sae: SparseAutoencoder, moments: Moments, steps_done: int, scale: float = 1.0) -> None:
     """Make this the run's current checkpoint.
 
+    sae      an SAE of data · scale
     moments  {"first_moment": {parameter name: tensor}, "second_moment": ...}
     raises   OSError; the last good checkpoint then stays
     """
     folder, about = Path(run_folder), {"steps_done": str(steps_done)}
     flat = {f"{kind}.{name}": moment for kind in MOMENTS for name, moment in moments[kind].items()}
+    state = sae.state_dict()
+    of_data = folded(sae, scale) if scale != 1 else {}
+    flat |= {UNFOLDED + name: state[name] for name in of_data}                   # division rounds: it cannot be undone
     trainer_file = folder / f"trainer.{steps_done}.safetensors"
     replace_file(trainer_file, lambda path: save_file(flat, path, about))
-    replace_file(folder / "sae.safetensors", lambda path: save_file(sae.state_dict(), path, about))
+    replace_file(folder / "sae.safetensors", lambda path: save_file(state | of_data, path, about))
     for old in folder.glob("trainer.*.safetensors"):
         if old != trainer_file:
             old.unlink()
@@ -81,15 +90,18 @@ def load(run_folder: Folder, device: Device = None) -> Checkpoint:
     raises  CheckpointError that names the file and the field
     """
     folder = Path(run_folder)
-    training = read_config(folder)[1]
+    _, training, _, scale = read_config(folder)
     sae, steps_done = _load_sae(folder, device)
     params, path = sae.parameters_by_name(), folder / f"trainer.{steps_done}.safetensors"
     tensors, about = read_tensors(path)
-    check_tensors(tensors, {f"{kind}.{name}": param for kind in MOMENTS for name, param in params.items()}, path)
+    unfolded = folded(sae, scale) if scale != 1 else {}     # their names
+    expected = {f"{kind}.{name}": param for kind in MOMENTS for name, param in params.items()}
+    check_tensors(tensors, expected | {UNFOLDED + name: tensor for name, tensor in unfolded.items()}, path)
     if (step := _steps_done(about, path)) != steps_done:
         raise CheckpointError(f"{path}: steps_done is {step}, expected {steps_done}")
     moments = {kind: {name: tensors[f"{kind}.{name}"].clone() for name in params} for kind in MOMENTS}
-    return Checkpoint(sae, training, moments, steps_done)
+    put(sae, {name: tensors[UNFOLDED + name] for name in unfolded})
+    return Checkpoint(sae, training, moments, steps_done, scale)
 
 
 def load_sae(run_folder: Folder, device: Device = None) -> SparseAutoencoder:
@@ -112,8 +124,11 @@ def read_json(path: Path) -> Any:
         raise CheckpointError(f"{path}: not JSON ({error})") from None
 
 
-def read_config(run_folder: Folder) -> tuple[SAEConfig, TrainingConfig, str]:
-    """(SAEConfig, TrainingConfig, data identity) of a run; raises CheckpointError."""
+def read_config(run_folder: Folder) -> tuple[SAEConfig, TrainingConfig, str, float]:
+    """(SAEConfig, TrainingConfig, data identity, scale) of a run; raises CheckpointError.
+
+    A run that was begun before there was a scale goes on as it began: without one, and with thresholds at the learning rate.
+    """
     path = Path(run_folder) / "config.json"
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; {run_folder} holds no run")
@@ -124,9 +139,14 @@ def read_config(run_folder: Folder) -> tuple[SAEConfig, TrainingConfig, str]:
         raise CheckpointError(f"{path}: version is {content.get('version')!r}, this program reads {VERSION}")
     if missing := {"sae", "training", "data"} - content.keys():
         raise CheckpointError(f"{path}: {sorted(missing)[0]} is missing")
+    if "scale" not in content and isinstance(content["training"], dict):
+        content["training"] = {"normalize_activations": False, "threshold_rate": 1.0} | content["training"]
+    scale = content.get("scale", 1.0)
+    if type(scale) not in (int, float) or not 0 < scale < math.inf:
+        raise CheckpointError(f"{path}: scale is {scale!r}, expected a number above 0")
     try:
         return (SAEConfig.model_validate_json(json.dumps(content["sae"])),
-                TrainingConfig.model_validate_json(json.dumps(content["training"])), content["data"])
+                TrainingConfig.model_validate_json(json.dumps(content["training"])), content["data"], float(scale))
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from None
 

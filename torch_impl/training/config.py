@@ -94,9 +94,9 @@ class SAEConfig(Config):
         "untied: length of the encoder's rows before the first step (default: 1/8; for jumprelu and gated 1)"))
     prefixes: tuple[int, ...] | None = Field(default=None, strict=False, description=(
         "Matryoshka: sizes that increase up to M (default: only M)"))
-    bandwidth: float = Field(default=0.05, gt=0, description=(
-        "jumprelu: width of the window that trains thresholds, in units of pre-activations"))
-    initial_threshold: float = Field(default=0.01, gt=0, description="jumprelu: thresholds before the first step")
+    bandwidth: float = Field(default=2.0, gt=0, description=(
+        "jumprelu: width of the window that trains thresholds, in the unit in which the data's mean squared norm is D"))
+    initial_threshold: float = Field(default=1.0, gt=0, description="jumprelu: thresholds before the first step, in that unit")
     threshold_parameter: Literal["theta", "log_threshold"] = Field(default="theta", description=(
         "jumprelu: what is trained, the thresholds or their logarithms, which hardly leave their start"))
 
@@ -159,8 +159,14 @@ class TrainingConfig(Config):
         "more than 1.25: dearer ones starve)"))
     threshold_decay: float = Field(default=0.9, ge=0, lt=1, description=(
         "memory of the batch rules' threshold; it must follow a threshold that moves while training does"))
+    threshold_rate: float = Field(default=10.0, gt=0, description=(
+        "jumprelu: thresholds move at this factor times the learning rate"))
+    normalize_activations: bool = Field(default=True, description=(
+        "train on the data times one factor, by which its mean squared norm is D; what is saved takes the data as it is. All "
+        "coefficients, thresholds and losses are in that unit"))
     l1_coefficient: float = Field(default=0.0, ge=0, description="factor of the L1 cost")
-    l0_coefficient: float = Field(default=0.0, ge=0, description="factor of the L0 cost; for jumprelu only")
+    l0_coefficient: float = Field(default=0.0, ge=0, description=(
+        "factor of the L0 cost, for jumprelu only: about the square of the activation that is worth its cost"))
     tanh_coefficient: float = Field(default=0.0, ge=0, description="factor of the tanh cost")
     tanh_scale: float = Field(default=4.0, gt=0, description="steepness of the tanh cost")
     tie_coefficient: float = Field(default=0.0, ge=0, description=(

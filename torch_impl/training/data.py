@@ -5,6 +5,7 @@ step alone, so a resumed run sees exactly what an uninterrupted one would have s
 """
 
 import hashlib
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
@@ -15,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..sae.constraints import times_power
 from ..sae.initialization import geometric_median
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -143,7 +145,10 @@ class Activations:
         if kind == "zero":
             return torch.zeros(self.D)
         rows = self.sample(count, seed)
-        return geometric_median(rows) if kind == "geometric_median" else rows.mean(0)
+        if kind == "mean":
+            return rows.mean(0)
+        exponent = math.frexp(float(rows.abs().max()))[1]   # squares of small rows would be 0
+        return times_power(geometric_median(times_power(rows, -exponent)), exponent)
 
     def fingerprint(self) -> str:
         """A short name for the data's content: its shape, type and 64 of its rows."""

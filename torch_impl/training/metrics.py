@@ -27,7 +27,8 @@ def measure(result: "StepResult", rate: float) -> dict[str, Any]:
         price_spent      mean price of the latents that are on in a sample; equals active unless priced
         unexplained      fraction of the batch's variance that is not reconstructed; None if it has none
 
-    They are of train mode; calibration.py has those of eval mode.
+    They are of train mode; calibration.py has those of eval mode. Losses and costs are in the unit of training, in which the data's
+    mean squared norm is D (see scale.py); numbers of latents, shares and prices have none.
     """
     counts = firing_counts(result.acts)                     # (M,)
     variance = ((result.x - result.x.mean(0)) ** 2).sum()

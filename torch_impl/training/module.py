@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..sae import BATCH_RULES, sparse_autoencoder
+from ..sae import BATCH_RULES, THRESHOLDS, sparse_autoencoder
 from ..sae.autoencoder import encode
 from ..sae.initialization import initial_parameters
 from ..sae.linear import decode
@@ -14,7 +14,6 @@ from ..sparse.entries import Entries
 from .config import SAEConfig
 
 HALF = (torch.float16, torch.bfloat16)
-THRESHOLDS = ("theta", "log_threshold")                     # parameters of a jumprelu, whichever it has
 
 
 class Output(NamedTuple):
@@ -46,7 +45,8 @@ class SparseAutoencoder(nn.Module):
         threshold   threshold_seen                  batch rules: what stands in for the batch at inference; in a checkpoint calibrated
 
     `.to(torch.bfloat16)` and `.half()` cast the parameters only, and of those no thresholds: in half precision the
-    estimates would stop moving, and a threshold be another one.
+    estimates would stop moving, and a threshold be another one. `threshold` is always float64: that of a budget rule is a
+    square, and of data around 1e-20 float32 has none.
 
     In train mode the batch rules (batch_topk, batch_budget_topk) choose over the batch; in eval mode each
     sample is encoded on its own, by the threshold.
@@ -90,7 +90,7 @@ class SparseAutoencoder(nn.Module):
             "frequency_mean": torch.zeros(config.M, dtype=dtype),
             "frequency_batches": torch.zeros((), dtype=torch.int64),
             "price": torch.ones(config.M, dtype=dtype),
-            "threshold": torch.zeros((), dtype=dtype),
+            "threshold": torch.zeros((), dtype=torch.float64),
             "threshold_seen": torch.zeros((), dtype=torch.int64),
         }
         for name, tensor in estimates.items():
@@ -163,10 +163,13 @@ class SparseAutoencoder(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Every cast and move of a module passes through here; what is kept wide moves, but is not cast to half."""
+        threshold = self.threshold
         wide = {id(tensor) for tensor in (*self.buffers(), *(self.parameters_by_name().get(name) for name in THRESHOLDS))}
 
         def careful(tensor: Tensor) -> Tensor:
             result = fn(tensor)
+            if id(tensor) == id(threshold):
+                return tensor.to(result.device)
             return tensor.to(result.device) if id(tensor) in wide and result.dtype in HALF else result
 
         return super()._apply(careful, recurse)

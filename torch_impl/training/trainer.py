@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from rich.progress import TextColumn
 from torch import Tensor
 
-from ..sae import BATCH_RULES, autoencoder, sparse_autoencoder
+from ..sae import BATCH_RULES, THRESHOLDS, autoencoder, sparse_autoencoder
 from ..sae.adam import adam_constants
 from ..sae.autoencoder import Batch
 from ..sae.activations import thresholds
@@ -25,10 +25,10 @@ from ..sae.inference import running_threshold
 from ..sae.linear import check_finite, decode
 from ..sae.objective import Given, objective
 from ..sae.selection import density
-from ..sae.training import clip_gradients, count_tokens, is_dead, learning_rate, sparsity_warmth
+from ..sae.training import clip_gradients, count_tokens, is_dead, learning_rate, parameter_rate, sparsity_warmth
 from ..sparse.autograd import begin, collect
 from ..sparse.entries import Entries, apply
-from . import calibration, checkpoint, metrics
+from . import calibration, checkpoint, metrics, scale
 from .config import SAEConfig, TrainingConfig, config_mapping
 from .data import Activations
 from .module import HALF, SparseAutoencoder
@@ -70,23 +70,26 @@ class StepResult(NamedTuple):
 class Trainer:
     """Trains an SAE in place: its parameters and running estimates.
 
-    sae         SparseAutoencoder
+    sae         SparseAutoencoder; from the beginning to the end of `fit` it is one of samples · scale
     training    TrainingConfig
     steps_done  number of steps so far
+    scale       what samples are multiplied by before a step sees them: 1, but within `fit`
     run_folder  Path of the run, None before `fit`
     """
 
     sae: SparseAutoencoder
     training: TrainingConfig
     steps_done: int
+    scale: float
     run_folder: Path | None
 
     def __init__(self, sae: SparseAutoencoder, training: TrainingConfig,
-                 moments: Mapping[str, Mapping[str, Tensor]] | None = None, steps_done: int = 0) -> None:
+                 moments: Mapping[str, Mapping[str, Tensor]] | None = None, steps_done: int = 0, scale: float = 1.0) -> None:
         """
-        sae         SparseAutoencoder, in float32 or float64, on the device where it is to be trained
+        sae         SparseAutoencoder, in float32 or float64, on the device where it is to be trained: one of the data as it is,
+                    thresholds too; those of a new one, which are in the unit of training, are for `start`
         training    TrainingConfig
-        moments, steps_done  what an earlier Trainer left behind (see `resume`)
+        moments, steps_done, scale  what an earlier Trainer left behind (see `resume`)
         raises  ValueError for half-precision parameters, numbers that are not finite, or a training that does
                 not fit the architecture
         """
@@ -97,11 +100,12 @@ class Trainer:
         check_finite(sae.state_dict())                      # a NaN below a threshold would never reach the loss
         if sae.config.activation == "jumprelu":
             thresholds(sae.parameters_by_name())            # refuses negative ones, which no step looks for
-        self.sae, self.training, self.steps_done, self.run_folder = sae, training, steps_done, None
+        self.sae, self.training, self.steps_done, self.scale, self.run_folder = sae, training, steps_done, scale, None
         self.config = config_mapping(sae.config, training)  # what the functions read
+        self.of_training: tuple[str, ...] = ()              # parameters that are in the unit of training already
         self.gradient_buffers = {}                          # of the large weights, from the first sparse step on
         *betas, epsilon = adam_constants(self.config)
-        self.optimizer = torch.optim.Adam(sae.parameters(), lr=training.learning_rate, betas=(betas[0], betas[1]),
+        self.optimizer = torch.optim.Adam(self._groups(), lr=training.learning_rate, betas=(betas[0], betas[1]),
                                           eps=epsilon, fused=sae.W_dec.device.type in ("cpu", "cuda"))
         if moments is not None:
             self._set_moments(moments)
@@ -115,7 +119,9 @@ class Trainer:
         device  where to train; the CPU unless given
         """
         b_dec = data.centre(training.centre, training.seed)
-        return cls(SparseAutoencoder(sae_config, training.seed, b_dec, device=device), training)
+        trainer = cls(SparseAutoencoder(sae_config, training.seed, b_dec, device=device), training)
+        trainer.of_training = THRESHOLDS
+        return trainer
 
     @classmethod
     def resume(cls, run_folder: str | PathLike[str], device: torch.device | str | None = None) -> "Trainer":
@@ -129,6 +135,9 @@ class Trainer:
 
     def fit(self, data: BatchSource, run_folder: str | PathLike[str], progress: bool = True) -> None:
         """All steps that are left, with metrics and checkpoints in a run folder (see checkpoint.py).
+
+        Unless training.normalize_activations is False, a new run measures the data's scale and trains on samples · scale. What
+        is saved, and when all steps are done the SAE itself, is folded back: it takes the data as it is.
 
         data        Activations, or whatever has D, batches(first, last, batch_size, seed) and fingerprint()
         run_folder  a new or empty folder; for a Trainer from `resume`, its own
@@ -153,8 +162,10 @@ class Trainer:
                     metrics.append(folder / "metrics.jsonl", self.steps_done, numbers)
                     bar.update(task, numbers=metrics.summary(numbers))
                 if saving:
-                    checkpoint.save(folder, self.sae, self.moments(), self.steps_done)
+                    checkpoint.save(folder, self.sae, self.moments(), self.steps_done, self.scale)
                 bar.advance(task)
+        if self.steps_done == training.steps:
+            self._change_scale(1.0)
 
     def _enter(self, data: BatchSource, folder: Path) -> Path:
         """Take a new folder for the run, or go on in the run's own with the run's own data; returns the folder."""
@@ -165,18 +176,31 @@ class Trainer:
                 raise checkpoint.CheckpointError(f"{folder / 'config.json'}: data: the run began with other data")
             metrics.cut(folder / "metrics.jsonl", self.steps_done)
             return folder
-        checkpoint.start(folder, self.sae.config, self.training, data.fingerprint())
+        training, wanted = self.training, self.scale
+        if training.normalize_activations and not self.steps_done:               # later Adam's moments are of another unit
+            wanted = scale.measured(data, training.batch_size, training.seed)
+        checkpoint.start(folder, self.sae.config, training, data.fingerprint(), wanted)
         self.run_folder = folder
-        checkpoint.save(folder, self.sae, self.moments(), self.steps_done)       # now there is something to resume
+        self._change_scale(wanted)
+        checkpoint.save(folder, self.sae, self.moments(), self.steps_done, wanted)       # now there is something to resume
         return folder
+
+    def _change_scale(self, wanted: float) -> None:
+        """Make the SAE one of samples · wanted."""
+        if wanted != self.scale:
+            of_data = scale.folded(self.sae, self.scale / wanted)
+            scale.put(self.sae, {name: tensor for name, tensor in of_data.items() if name not in self.of_training})
+            self.scale, self.of_training = wanted, ()
 
     def _calibrate_from(self, data: BatchSource) -> dict[str, float | None]:
         """Calibrate a batch rule's threshold before it is saved; returns numbers of eval mode, {} for other activations."""
         if self.sae.config.activation not in BATCH_RULES:
             return {}
-        some, others = calibration.two_samples(data, self.steps_done, self.training.batch_size, self.training.seed)
+        two = calibration.two_samples(data, self.steps_done, self.training.batch_size, self.training.seed)
+        some, others = ([self._scaled(x) for x in samples] for samples in two)
         calibration.set_threshold(self.sae, some)
-        return calibration.measured(self.sae, others)
+        numbers = calibration.measured(self.sae, others)
+        return numbers | {"threshold": float(scale.folded(self.sae, self.scale)["threshold"])}   # as it is saved
 
     def calibrate(self, x: Tensor) -> None:
         """Make a batch rule spend k on an average sample of x in eval mode; `fit` does so at every checkpoint.
@@ -185,12 +209,17 @@ class Trainer:
         raises  ValueError for no samples, another D, or numbers that are not finite
         """
         if self.sae.config.activation in BATCH_RULES:
-            calibration.set_threshold(self.sae, [x])
+            calibration.set_threshold(self.sae, [self._scaled(x)])
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """Samples (B, D) as a step sees them: of the parameters' type, on their device."""
+        return scale.times(x, self.scale, self.sae.W_dec)
 
     def step(self, x: Tensor) -> dict[str, Tensor]:
         """One step on one batch.
 
-        x       (B, D), B >= 1; taken in the parameters' type
+        x       (B, D), B >= 1; taken in the parameters' type, and as it is: what is to be of mean squared norm D must be so
+                already, but where `fit` makes it so
         returns {term: 0-d tensor}, "total" last
         raises  TrainingDiverged, before anything is changed, when the loss or its gradient is not finite;
                 ValueError for a wrong shape, or when all steps are done
@@ -214,7 +243,7 @@ class Trainer:
             raise ValueError(f"all {step} steps are done")
         if x.shape[-1:] != (sae.config.D,) or x.ndim < 2 or x.numel() == 0:
             raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, {sae.config.D}), B at least 1")
-        x, price, params = x.reshape(-1, sae.config.D).to(sae.W_dec), sae.price.clone(), sae.parameters_by_name()
+        x, price, params = self._scaled(x.reshape(-1, sae.config.D)), sae.price.clone(), sae.parameters_by_name()
         half = self.training.precision == "bfloat16"
         with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
             if sparse_autoencoder.is_sparse(config, self._share_on):
@@ -277,7 +306,9 @@ class Trainer:
         """Adam, then decoder rows back to norm 1 and thresholds back to 0."""
         for name, param in self.sae.named_parameters():
             param.grad = grads[name]
-        self.optimizer.param_groups[0]["lr"] = learning_rate(self.steps_done, self.config)
+        rate = learning_rate(self.steps_done, self.config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = parameter_rate(group["names"][0], rate, self.config)
         self.optimizer.step()
         self.optimizer.zero_grad()
         rewrite(self.sae.W_dec, normalize_rows)
@@ -311,6 +342,13 @@ class Trainer:
         sae.price.copy_(running_price(sae.frequency_mean, batches, config["frequency_decay"], sae.config.D,
                                       config["min_frequency"]))
 
+    def _groups(self) -> list[dict[str, Any]]:
+        """Adam's groups of parameters: thresholds have a rate of their own."""
+        params = self.sae.parameters_by_name()
+        thresholds = [name for name in params if name in THRESHOLDS]
+        return [{"params": [params[name] for name in names], "names": names}
+                for names in ([name for name in params if name not in THRESHOLDS], thresholds) if names]
+
     def moments(self) -> dict[str, dict[str, Tensor]]:
         """Adam's, {"first_moment": {parameter name: tensor}, "second_moment": ...}; 0 before any step."""
         params, state = self.sae.parameters_by_name(), self.optimizer.state
@@ -322,5 +360,5 @@ class Trainer:
         """The inverse of `moments`, through the optimizer's own loader, which places them on the device."""
         state = {i: {key: moments[kind][name] for kind, key in zip(checkpoint.MOMENTS, ADAM_KEYS)}
                  | {"step": torch.tensor(float(self.steps_done))}
-                 for i, name in enumerate(self.sae.parameters_by_name())}
+                 for i, name in enumerate(name for group in self.optimizer.param_groups for name in group["names"])}
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})

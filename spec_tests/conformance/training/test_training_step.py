@@ -32,6 +32,7 @@ def trainings(draw, steps=1, activations=ACTIVATIONS, decoder_rows=ROWS):
     if config["activation"] == "jumprelu":
         config["bandwidth"] = 2.0
         params |= draw(st.sampled_from([{"log_threshold": half(3)}, {"theta": np.abs(half(3))}]))
+        config |= draw(st.sampled_from([{}, {"threshold_rate": 4.0}]))
     if config["activation"] == "gated":
         params |= {"r_mag": np.zeros(3), "b_mag": half(3) + 1 / 16}
     return config, params, half(steps, draw(st.sampled_from([1, 2, 4])), 2)
@@ -56,7 +57,8 @@ def in_stages(adapter, config, params, batches):
             seen = adapter("running_threshold", {"decay": config["threshold_decay"]}, **seen, kept=kept)
         rate = float(adapter("learning_rate", config | {"step": step})["rate"])
         for name in params:
-            moved = adapter("adam", config | {"step": step, "learning_rate": rate}, param=params[name], grad=grads[name],
+            own = rate * config.get("threshold_rate", 1.0) if name in ("theta", "log_threshold") else rate
+            moved = adapter("adam", config | {"step": step, "learning_rate": own}, param=params[name], grad=grads[name],
                             **moments[name])
             params = params | {name: moved.pop("param")}
             moments[name] = moved
