@@ -4,7 +4,7 @@ import numpy as np
 
 from sae_spec.spec_tests.operations.activations import K
 from sae_spec.spec_tests.operations.autograd import gradients, leaves
-from sae_spec.spec_tests.operations.mistakes import altered, no_count_of_latents, not_finite, number, values
+from sae_spec.spec_tests.operations.mistakes import altered, missing, no_count_of_latents, not_finite, number, values
 from sae_spec.spec_tests.operations.record import Area
 
 SAE = Area("SAE", "Autoencoders")
@@ -33,7 +33,7 @@ WRONG_PREFIXES = {"prefixes": values("not whole numbers that increase from at le
 @SAE.operation("samples to pre-activations and activations",
                CONFIG, {"x": "(B, D)"} | PARAMS | PRICE | {
                    "[inference_threshold]": "state ()  the running estimate: batch rules then choose sample by sample"},
-               {"pre": "(B, M)", "acts": "(B, M)"}, WRONG_X | WRONG_PARAMS | {"k": no_count_of_latents()},
+               {"pre": "(B, M)", "acts": "(B, M)"}, WRONG_X | WRONG_PARAMS | {"k": no_count_of_latents(), "price": missing()},
                parts=["activation"])
 def encode(on, config, x, price=None, inference_threshold=None, **params):
     _, pre, acts = on.autoencoder.encode(x, params, config, price, inference_threshold)

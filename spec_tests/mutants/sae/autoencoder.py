@@ -186,6 +186,12 @@ def broadcast(right, x, params):
         right(x, params)
 
 
+@mutant("check: of a decoder with more axes the first of each is taken", clause="SAE-12", target="linear.check")
+def first_of_every_axis(right, x, params):
+    W_dec = params["W_dec"]
+    return right(x, params | {"W_dec": W_dec.reshape(*W_dec.shape[:2], -1)[..., 0]} if np.ndim(W_dec) > 2 else params)
+
+
 @mutant("encode: W_enc may be (D, M) as well", clause="SAE-12", target="autoencoder.encode")
 def turned_round(right, x, params, *more):
     if "W_enc" in params and np.shape(params["W_enc"]) != params["W_dec"].shape == np.shape(params["W_enc"].T):
