@@ -16,6 +16,8 @@ The functions that are called here are explained file by file, in the order that
 With another seed training may leave one of the four latents unused; then one feature has no latent to itself.
 """
 
+import signal
+
 import numpy as np
 
 from .sae.autoencoder import encode
@@ -56,4 +58,6 @@ def main():
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)       # a reader such as `head` may close early: end without a word
     main()
