@@ -16,8 +16,6 @@ The functions that are called here are explained file by file, in the order that
 With another seed training may leave one of the four latents unused; then one feature has no latent to itself.
 """
 
-import signal
-
 import numpy as np
 
 from .sae.autoencoder import encode
@@ -58,6 +56,7 @@ def main():
 
 
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)       # a reader such as `head` may close early: end without a word
-    main()
+    try:
+        main()
+    except BrokenPipeError:                                 # a reader such as `head` has seen enough
+        pass

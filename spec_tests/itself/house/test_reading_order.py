@@ -63,5 +63,5 @@ def test_the_first_sae_ends_without_a_word_when_its_reader_leaves():
     assert process.stdout and process.stderr
     assert process.stdout.readline().startswith("untied")
     process.stdout.close()
-    assert process.stderr.read() == "" and process.wait(60) != 0
+    assert process.stderr.read() == "" and process.wait(60) == 0
     process.stderr.close()
