@@ -6,6 +6,7 @@ from sae_spec.reference.sae.activations import relu
 from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.reference.sae.selection import topk
 from sae_spec.spec_tests.mutants import mutant
+from sae_spec.spec_tests.mutants.sae.backward import without_the_last
 
 
 # ---------------------------------------------------------------- encode
@@ -88,6 +89,11 @@ def unit_decode(right, acts, params, prefixes=None):
 @mutant("decode: negative activations are dropped", clause="SAE-5", target="linear.decode")
 def positive_decode(right, acts, *more):
     return right(relu(acts), *more)
+
+
+@mutant("decode: the last entry is lost", clause="SAE-5", target="linear.decode")
+def last_entry_lost(right, acts, *more):
+    return right(without_the_last(acts), *more)
 
 
 @mutant("matryoshka: blocks instead of prefixes", clause="SAE-6", target="linear.decode")
