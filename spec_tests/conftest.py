@@ -13,7 +13,7 @@ from sae_spec.spec_tests.core.cases import FIXTURES, Failure, command, read_inde
 from sae_spec.spec_tests.core.examples import draw_from_the_seed_alone
 from sae_spec.spec_tests.core.known_failures import known_failures_text, read_known_failures
 from sae_spec.spec_tests.core.options import EXAMPLES, OPTIONS
-from sae_spec.spec_tests.core.report import print_report, report_document
+from sae_spec.spec_tests.core.report import begin_with, print_report, report_document, what_was_asked
 from sae_spec.spec_tests.selection import case_of, clauses_of, name_of, selected
 from sae_spec.spec_tests.core.tally import TALLY
 from sae_spec.torch_impl.training.atomic import replace_text
@@ -139,7 +139,8 @@ def failed(report, item, error, ids, argument, dtype):
             again = replay_file(item, ids, argument, dtype)
             text += f"\n  again: {again}" if again else ""
         report.longrepr = text
-    TALLY.failures.append({"clauses": list(ids), "test": item.nodeid, "name": name, "dtype": dtype,
+    asked = what_was_asked([case_of(item)._asdict()] if case_of(item) else item.funcargs["adapter"].calls)
+    TALLY.failures.append({"clauses": list(ids), "test": item.nodeid, "name": name, "dtype": dtype, **asked,
                            "message": str(report.longrepr)})
     return "fail"
 
@@ -213,5 +214,7 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
             terminalreporter.write_line(f"ERROR known failure no longer fails, or matches nothing: {known}", red=True)
     if config.getoption("--adapter"):
         print_report(TALLY)
-        if nothing_passed(config):
-            terminalreporter.write_line("ERROR nothing passed", red=True)
+    if TALLY.failures:
+        terminalreporter.write_line(begin_with(TALLY.failures))
+    if nothing_passed(config):
+        terminalreporter.write_line("ERROR nothing passed", red=True)

@@ -111,7 +111,8 @@ def budget_topk(pre, k, price, dec_norm):
              costs, and the last may cost more than is left; nothing is passed over.
     [ACT-16] With every price 1 and every decoder row of norm 1 it is topk, exactly, as long as the squares of the
              activations neither underflow nor overflow.
-    [ACT-17] A price is at least 1, so at most k latents of a row are on; a lower price is an error.
+    [ACT-17] A price is at least 1, so at most k latents of a row are on; a lower price is an error, and so is a budget rule
+             that is given no prices.
 
     A rule that never overdraws has a state without a way out: a latent dearer than k never fires again, and silences
     every row in which it ranks first. In training a high price also starves: who is dear ranks lower, fires less and gets

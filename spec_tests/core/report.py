@@ -3,11 +3,14 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+import numpy as np
+
 from sae_spec.reference import SPEC_VERSION
 from sae_spec.spec_tests.core.adapter import DTYPES
 from sae_spec.spec_tests.core.cases import FIXTURES, sha256
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.core.tally import OUTCOMES
+from sae_spec.spec_tests.operations import depth
 
 
 COLUMNS = {
@@ -38,8 +41,32 @@ def report_document(tally, adapters, exitstatus, paths):
         "clauses": tally.as_dict(),
         "unsupported_reasons": dict(tally.unsupported),
         "asked_otherwise": dict(tally.otherwise),
-        "failures": tally.failures,
+        "failures": sorted(tally.failures, key=simplicity),
     }
+
+
+def what_was_asked(calls):
+    """Of a test's calls: the operation that is put together of most others, and how many numbers there are to look at."""
+    arrays = [array for call in calls for group in ("inputs", "expected") for array in call.get(group, {}).values()]
+    return {"operation": max((call["operation"] for call in calls), key=depth, default=""),
+            "numbers": sum(np.size(array) for array in arrays)}
+
+
+def simplicity(failure):
+    """What orders failures, the one to read first in front: a mistake shows in all that is put together of what is wrong.
+
+    First the operation that is put together of fewest others, then the test that is about fewest clauses, a golden case
+    before a property, and the one of fewest numbers.
+    """
+    return depth(failure["operation"]), len(failure["clauses"]) or 99, "test" in failure["name"], failure["numbers"]
+
+
+def begin_with(failures):
+    """Which of the failed tests to read first, and what it is about: text of two lines."""
+    first = min(failures, key=simplicity)
+    known, name = clauses(), " ".join(first["name"].values())
+    about = "\n".join(f"  {id}  {known[id].sentence}" for id in first["clauses"] if id in known)
+    return f"begin with {name}, the simplest of {len(failures)} tests that failed ({first['dtype']}):\n{about}"
 
 
 def environment():

@@ -42,7 +42,8 @@ class Tally:
     def lost(self, message):
         """A process of the run took its counts with it: a failure of no clause."""
         self.tests["fail"] += 1
-        self.failures.append({"clauses": [], "test": "", "name": {}, "dtype": "", "message": message})
+        self.failures.append({"clauses": [], "test": "", "name": {}, "dtype": "", "operation": "",
+                              "numbers": 0, "message": message})
 
     # ------------------------------------------------------------ between the processes of one run
 

@@ -16,6 +16,11 @@ AREAS = (ACT, SAE, FREQ, COST, TRAIN, TOY, ABS, META, THEORY)
 OPERATIONS = {operation.name: operation for area in AREAS for operation in area.operations}
 
 
+def depth(name):
+    """How many operations lie one within another in this one; 0 for one that stands by itself, and for none."""
+    return max((1 + depth(part) for part in OPERATIONS[name].parts), default=0) if name in OPERATIONS else 0
+
+
 def run_operation(on, name, config, inputs):
     """{output: array of a road}; NotImplementedError for an operation that there is not."""
     if name not in OPERATIONS:

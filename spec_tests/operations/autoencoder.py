@@ -4,7 +4,7 @@ import numpy as np
 
 from sae_spec.spec_tests.operations.activations import K
 from sae_spec.spec_tests.operations.autograd import gradients, leaves
-from sae_spec.spec_tests.operations.mistakes import altered, no_count_of_latents, not_finite, number, values
+from sae_spec.spec_tests.operations.mistakes import altered, missing, no_count_of_latents, not_finite, number, values
 from sae_spec.spec_tests.operations.record import Area
 
 SAE = Area("SAE", "Autoencoders")
@@ -33,7 +33,8 @@ WRONG_PREFIXES = {"prefixes": values("not whole numbers that increase from at le
 @SAE.operation("samples to pre-activations and activations",
                CONFIG, {"x": "(B, D)"} | PARAMS | PRICE | {
                    "[inference_threshold]": "state ()  the running estimate: batch rules then choose sample by sample"},
-               {"pre": "(B, M)", "acts": "(B, M)"}, WRONG_X | WRONG_PARAMS | {"k": no_count_of_latents()})
+               {"pre": "(B, M)", "acts": "(B, M)"}, WRONG_X | WRONG_PARAMS | {"k": no_count_of_latents(), "price": missing()},
+               parts=["activation"])
 def encode(on, config, x, price=None, inference_threshold=None, **params):
     _, pre, acts = on.autoencoder.encode(x, params, config, price, inference_threshold)
     return {"pre": pre, "acts": acts}
@@ -52,10 +53,17 @@ def decode(on, config, acts, **params):
     return {"recons": on.linear.decode(acts, params, config.get("prefixes"))}
 
 
+@decode.on("torch_impl")
+def decode_either_way(on, config, acts, **params):
+    rows = acts.reshape(-1, acts.shape[-1])
+    recons = on.linear.decode(rows if is_dense(on) else listed(on, rows), params, config.get("prefixes"))
+    return {"recons": recons.reshape(len(recons), *acts.shape[:-1], recons.shape[-1]).to(acts.dtype)}
+
+
 @SAE.operation("the gradient of encode and decode together, from the cotangents given; one that is absent is zero",
                CONFIG, {"x": "(B, D)"} | PARAMS | PRICE | {
                    "[d_pre]": "(B, M)", "[d_acts]": "(B, M)", "[d_recons]": "(G, B, D)"},
-               {"d_x": "(B, D)"} | GRADS, WRONG_PREFIXES)
+               {"d_x": "(B, D)"} | GRADS, WRONG_PREFIXES, parts=["encode", "decode", "activation_backward"])
 def backward(on, config, x, price=None, d_pre=None, d_acts=None, d_recons=None, **params):
     batch = on.autoencoder.forward(x, params, config, price)
     wanted = (np.zeros_like(output) if cotangent is None else cotangent
@@ -78,9 +86,20 @@ def backward_by_autograd(on, config, price=None, d_pre=None, d_acts=None, d_reco
 
 def forward(on, config, x, params, price=None, inference_threshold=None):
     """Batch: dense, or with SAE_SPEC_KERNELS=torch or interpreter pre and acts as Entries."""
-    dense = on.package.kernels.forced() in ("", "dense")
-    encoded = (on.autoencoder if dense else on.sparse_autoencoder).encode(x, params, config, price, inference_threshold)
+    encoded = (on.autoencoder if is_dense(on) else on.sparse_autoencoder).encode(x, params, config, price, inference_threshold)
     return on.autoencoder.Batch(x, *encoded, on.linear.decode(encoded[-1], params, config.get("prefixes")))
+
+
+def is_dense(on):
+    """Whether all of a matrix is computed, as it is unless the environment forces another path."""
+    return on.package.kernels.forced() in ("", "dense")
+
+
+def listed(on, rows):
+    """The Entries of a tensor (B, M)."""
+    sparse, (sample, latent) = on.package.sparse.entries, rows.nonzero(as_tuple=True)
+    offsets = sparse.counted_offsets(on.arrays.bincount(sample, minlength=len(rows)))
+    return sparse.Entries(rows[sample, latent], sparse.Places(latent, offsets, rows.shape[1]))
 
 
 def dense_forward(on, config, x, params, price=None, inference_threshold=None):

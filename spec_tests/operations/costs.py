@@ -103,7 +103,7 @@ WRONG_FACTORS["l0_coefficient"] = [WRONG_FACTORS["l0_coefficient"], without_thre
 @COST.operation("everything that a batch is charged, term by term, and the gradient of the total",
                 CONFIG | OF_TERMS | {"[warmth]": "factor on l1, l0 and tanh while they warm up, from 0 to 1 (1)"},
                 {"x": "(B, D)"} | PARAMS | {"price": "(M,)  at least 1", "dead": "(M,)  1 for dead latents, else 0"},
-                TERMS | GRADS, WRONG_X | WRONG_PARAMS | WRONG_FACTORS | EMPTY)
+                TERMS | GRADS, WRONG_X | WRONG_PARAMS | WRONG_FACTORS | EMPTY, parts=["backward", "cost", "cost_backward"])
 def objective(on, config, x, price, dead, **params):
     batch = on.autoencoder.forward(x, params, config, price)
     given = on.objective.Given(price, dead != 0, config.get("warmth", 1.0))

@@ -42,6 +42,7 @@ def price(on, config, frequency):
     return {"price": on.frequency.price(frequency, config["D"], config["min_frequency"])}
 
 
-@FREQ.operation("the price that training uses, from the running frequency", DECAY | PRICING, RUNNING, {"price": "(M,)"})
+@FREQ.operation("the price that training uses, from the running frequency", DECAY | PRICING, RUNNING, {"price": "(M,)"},
+                parts=["running_frequency", "price"])
 def running_price(on, config, mean, batches):
     return {"price": on.frequency.running_price(mean, int(batches), config["decay"], config["D"], config["min_frequency"])}

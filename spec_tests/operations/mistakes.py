@@ -53,6 +53,14 @@ def altered(how, *changes, called=None):
     return Wrong(how, calls, other_name(called))
 
 
+def missing():
+    """The argument is not there, though the configuration needs it."""
+    def calls(argument, signature, config, inputs):
+        return [(config, {name: array for name, array in inputs.items() if name != argument})] if argument in inputs else []
+
+    return Wrong("missing where a budget rule needs it", calls)
+
+
 def no_samples():
     """Every input that has a batch dimension has none of it; an error may name any of them."""
     def of_samples(signature):

@@ -67,8 +67,8 @@ class Signature(NamedTuple):
 class Operation:
     """A record. `signatures` has one entry, "", unless the operation turns on a key of its configuration."""
 
-    def __init__(self, name, meaning, signatures, turns_on, function):
-        self.name, self.meaning, self.signatures, self.turns_on = name, meaning, signatures, turns_on
+    def __init__(self, name, meaning, signatures, turns_on, parts, function):
+        self.name, self.meaning, self.signatures, self.turns_on, self.parts = name, meaning, signatures, turns_on, parts
         self.function, self.own = function, {}          # for both roads, and {road: the one it has for itself}
 
     def on(self, road):
@@ -108,17 +108,19 @@ class Area:
     def __init__(self, id, title):
         self.id, self.title, self.operations = id, title, []
 
-    def operation(self, meaning, config=None, inputs=None, outputs=None, refused=None, turns_on="", variants=None):
+    def operation(self, meaning, config=None, inputs=None, outputs=None, refused=None, turns_on="", variants=None,
+                  parts=()):
         """Declare an operation; decorates the function that computes it, whose name it has.
 
         config, inputs, outputs   {name: text}, see Key and Tensor
         refused                   {argument: Wrong, or a list of them}, see mistakes.py
         turns_on, variants        a key of the configuration, and {"value | value": signature(…)} where they differ
+        parts                     other operations of which this one is put together: where one of them fails, so does this
         """
         signatures = variants or {"": signature(config, inputs, outputs, refused)}
 
         def declare(function):
-            record = Operation(function.__name__, meaning, signatures, turns_on, function)
+            record = Operation(function.__name__, meaning, signatures, turns_on, parts, function)
             self.operations.append(record)
             return record
 

@@ -37,7 +37,9 @@ PARAM = {"param": "any", "grad": "any", "first": "state any", "second": "state a
 @TRAIN.operation("whole steps of training, one for each batch", CONFIG | OF_TERMS | OF_TRAINING,
                  PARAMS | {"batches": "(S, B, D)  one batch for each of S steps"},
                  PARAMS | {"total": "(S,)  what each batch was charged"} | COUNTERS,
-                 WRONG_PARAMS | WRONG_CONSTANTS | WRONG_RATE | {"batches": not_finite(called="x")})
+                 WRONG_PARAMS | WRONG_CONSTANTS | WRONG_RATE | {"batches": not_finite(called="x")},
+                 parts=["objective", "project_gradient", "clip_gradients", "adam", "normalize_rows", "learning_rate",
+                        "sparsity_warmth", "count_tokens", "running_mean", "running_price", "running_threshold"])
 def train(on, config, batches, **params):
     state, totals = on.training.initial_state(params), []
     for x in batches:
@@ -69,7 +71,8 @@ def train_by_trainer(on, config, batches, **params):
     with torch.no_grad():
         for name, param in sae.named_parameters():
             param.copy_(params[name])
-    trainer = public.Trainer(sae, public.TrainingConfig(**of_training))
+    nothing = {"aux_coefficient": 0}                        # what production charges besides, unless it is told
+    trainer = public.Trainer(sae, public.TrainingConfig(**nothing | of_training))
     totals = [trainer.step(x)["total"] for x in batches]
     return sae.parameters_by_name() | {"total": torch.stack(totals)} | {name: getattr(sae, name) for name in COUNTERS}
 

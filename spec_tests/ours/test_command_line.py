@@ -97,6 +97,7 @@ def test_resume_goes_on_to_the_same_bytes(sae_spec, tmp_path, monkeypatch):
     (["rows.npy", "--l1-coefficient", -1], "TrainingConfig.l1_coefficient: must be at least 0, got -1"),
     (["rows.npy", "--l0-coefficient", 1], "TrainingConfig.l0_coefficient: needs jumprelu"),
     (["rows.npy", "--prefixes", 5], "SAEConfig.prefixes: must increase"),
+    (["rows.npy", "--prefixes", "4,x,48"], "SAEConfig.prefixes.1: "),
     (["rows.npy", "--device", "cuda:77"], "device: cuda:77 cannot be used here"),
     (["rows.npy", "--tensor", "acts"], "rows.npy: a .npy file has no named tensors, got 'acts'"),
     (["rows.npy", "--config", "no.toml"], "no.toml: No such file"),
@@ -119,6 +120,35 @@ def test_a_toml_file_configures_and_options_win(sae_spec, tmp_path):
     assert sae_spec("train", "rows.npy", "--out", "run", "--config", "run.toml", "--k", 2)[0] == 0
     config = load_sae(tmp_path / "run").config
     assert (config.M, config.activation, config.k) == (10, "topk", 2)
+
+
+@pytest.mark.parametrize("words", [["--prefixes", "4,8,12"], ["--prefixes", 4, "--prefixes", 8, "--prefixes", 12],
+                                   ["--prefixes", "4,8", "--prefixes", 12]])
+def test_prefixes_may_be_one_list_or_given_one_by_one(sae_spec, tmp_path, words):
+    assert sae_spec(*TRAIN, *words)[0] == 0
+    assert load_sae(tmp_path / "run").config.prefixes == (4, 8, 12)
+
+
+@pytest.mark.parametrize("words", [["encode", "run", "late.npy", "--out", "out.safetensors"],
+                                   ["absorption", "run", "--data", "late.npy"]])
+def test_a_number_that_is_not_finite_is_located_in_its_file(sae_spec, tmp_path, words):
+    """It lies where the first look, at a sample of the rows, does not fall."""
+    rows = np.tile(ROWS, (100, 1))
+    looked_at = set(np.random.default_rng(0).choice(len(rows), 1024, replace=False, shuffle=False))
+    late = max(set(range(len(rows))) - looked_at)
+    rows[late, 3] = np.nan
+    np.save(tmp_path / "late.npy", rows)
+    sae_spec(*TRAIN)
+    *_, line = sae_spec(*words)[2].splitlines()
+    assert line == f"error: late.npy: row {late}, column 3 holds nan, a number that is not finite"
+
+
+@pytest.mark.parametrize("out, said", [("folder", "folder: is a folder; give the name of a .safetensors file"),
+                                       ("acts.npy", "acts.npy: what is written is a .safetensors file, and its name must end so")])
+def test_encode_says_at_once_that_a_file_cannot_be_written(sae_spec, tmp_path, out, said):
+    """Before it reads the run, which is not there."""
+    (tmp_path / "folder").mkdir()
+    assert refused(sae_spec, "encode", "no-run", "rows.npy", "--out", out) == f"error: {said}"
 
 
 def test_nothing_sparse_is_noted(sae_spec):

@@ -26,8 +26,8 @@ ROWS = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
     (np.zeros((4, 2), complex), "expected floating-point numbers, got torch.complex128"),
     (np.array([["a"]]), "not a .npy file of numbers"),
     (np.array([None]), "not a .npy file of numbers"),
-    (np.array([[1.0, 2.0], [3.0, np.nan]]), "row 1 holds a number that is not finite"),
-    (np.array([[np.inf, 2.0]]), "row 0 holds a number that is not finite"),
+    (np.array([[1.0, 2.0], [3.0, np.nan]]), "row 1, column 1 holds nan, a number that is not finite"),
+    (np.array([[np.inf, 2.0]]), "row 0, column 0 holds inf, a number that is not finite"),
 ])
 def test_an_npy_file_of_the_wrong_thing(rows, said, tmp_path):
     path = tmp_path / "rows.npy"

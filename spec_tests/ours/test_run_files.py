@@ -119,7 +119,7 @@ def test_metrics_of_something_else_stop_a_resumed_run(run_folder):
 def test_a_folder_that_is_not_free_is_left_alone(run_folder, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
-    for folder, said in ((run_folder, "holds another run"), (tmp_path / "full", "is not empty"),
+    for folder, said in ((run_folder, "holds another run; go on with it, Trainer.resume("), (tmp_path / "full", "is not empty"),
                          (tmp_path / "full" / "notes.txt", "is a file, not a folder")):
         line = complaint(tmp_path, CheckpointError, new_trainer().fit, Activations(torch.tensor(ROWS)), folder, False)
         assert line.startswith(f"{folder}: {said}")

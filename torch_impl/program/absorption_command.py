@@ -59,7 +59,7 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
     rows = source.rows[:samples]
     labels = read_truth(truth, directions, source, samples)
     threshold = THRESHOLD if threshold is None else threshold
-    with progress_bars() as progress:
+    with progress_bars() as progress, source.saying_where(0, samples):
         result = find_absorption(sae, rows, top, threshold, progress=progress)
         document = result.to_dict(str(run), source.name)
         if labels is not None:

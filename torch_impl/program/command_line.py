@@ -99,8 +99,9 @@ def encode(
     """
     from ..formats import load_any
     from ..training.data import open_activations
-    from ..training.encode_file import encode_file
+    from ..training.encode_file import checked, encode_file
 
+    checked(out)
     sae, source = load_any(run, choose_device(device)), open_activations(data, tensor)
     if source.D != sae.config.D:
         raise ValueError(f"{data}: the data has D = {source.D}, the SAE has D = {sae.config.D}")

@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -56,6 +56,10 @@ def train(data: Path, out: Path, config: Path | None, tensor: str | None, device
     from ..training.data import open_activations
     from ..training.trainer import Trainer
 
+    if not resume and (out / "config.json").exists():
+        raise ValueError(f"{out}: holds another run; resume it (--resume) or choose another folder")
+    if options.get("prefixes"):
+        options["prefixes"] = numbers_of(options["prefixes"])
     tables = read_toml(config) if config else {"sae": {}, "training": {}}
     for model, table in ((SAEConfig, "sae"), (TrainingConfig, "training")):
         tables[table] |= {name: options[name] for name in model.model_fields if options.get(name) is not None}
@@ -70,6 +74,12 @@ def train(data: Path, out: Path, config: Path | None, tensor: str | None, device
         note_what_is_missing(trainer)
     trainer.fit(source, out)
     say(f"{trainer.steps_done} steps done: load_sae reads the SAE in {out}, metrics.jsonl tells how it went")
+
+
+def numbers_of(lists: Sequence[str]) -> list[int | str]:
+    """The numbers of lists such as "64,256", one after the other; what is no number stays, for the configuration to refuse."""
+    words = [word.strip() for numbers in lists for word in numbers.split(",")]
+    return [int(word) if word.isdecimal() else word for word in words]
 
 
 def read_toml(path: Path) -> dict[str, dict[str, Any]]:
@@ -151,7 +161,9 @@ def option_of(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
         kind = next(arg for arg in get_args(kind) if arg is not type(None))
     choices = f": {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""
     shown = "" if field.get_default() in (None, PydanticUndefined) else f" (default: {field.default})"
-    kind = str if get_origin(kind) is Literal else list[int] if get_origin(kind) is tuple else kind
+    if get_origin(kind) is tuple:
+        kind, shown = list[str], f", as 64,256,1024{shown}"
+    kind = str if get_origin(kind) is Literal else kind
     flag = name.replace("_", "-")
     option = typer.Option(f"--{flag}/--no-{flag}" if kind is bool else f"--{flag}", rich_help_panel=panel,
                           help=(field.description or "") + choices + shown)

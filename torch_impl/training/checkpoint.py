@@ -55,7 +55,7 @@ def start(run_folder: Folder, sae_config: SAEConfig, training_config: TrainingCo
     if folder.exists() and not folder.is_dir():
         raise CheckpointError(f"{folder}: is a file, not a folder")
     if (folder / "config.json").exists():
-        raise CheckpointError(f"{folder}: holds another run; resume it (--resume) or choose another folder")
+        raise CheckpointError(f"{folder}: holds another run; go on with it, Trainer.resume(run_folder), or choose another folder")
     if folder.exists() and any(folder.iterdir()):
         raise CheckpointError(f"{folder}: is not empty; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)

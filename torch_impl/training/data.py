@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -131,10 +132,32 @@ class Activations:
         index = torch.from_numpy(np.sort(chosen))
         rows = self.rows[index]
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
-        bad = ~torch.isfinite(rows).all(-1)
-        if bad.any():
-            raise ValueError(f"{self.name}: row {index[bad][0]} holds a number that is not finite")
+        self._refuse(rows, index)
         return rows
+
+    @contextmanager
+    def saying_where(self, first: int = 0, last: int | None = None) -> Iterator[None]:
+        """A ValueError from inside names the row and column of a number that is not finite, if rows[first:last] hold one.
+
+        They are read a second time, and only then: a pass over all of a file for this alone would cost as much as its use.
+        """
+        try:
+            yield
+        except ValueError:
+            last = self.N if last is None else min(last, self.N)
+            step = max(1, 2**20 // self.D)
+            for start in range(first, last, step):
+                index = torch.arange(start, min(start + step, last))
+                self._refuse(self.rows[start : start + len(index)], index)
+            raise
+
+    def _refuse(self, rows: Tensor, index: Tensor) -> None:
+        """ValueError for a number of rows (n, D) that is not finite; index (n,) says which rows they are."""
+        bad = (~torch.isfinite(rows)).nonzero()             # (.., 2)
+        if len(bad):
+            row, column = bad[0].tolist()
+            raise ValueError(f"{self.name}: row {index[row]}, column {column} holds {rows[row, column]}, "
+                             "a number that is not finite") from None
 
     def centre(self, kind: str, seed: int = 0, count: int = 65_536) -> Tensor:
         """Where b_dec starts, from a sample of `count` rows.

@@ -35,9 +35,9 @@ def encode_file(sae: SparseAutoencoder, data: Activations, out: str | PathLike[s
     out       path of the .safetensors file to write; it appears whole or not at all
     progress  False: no progress bar
     returns the number of activations that are not 0
-    raises  ValueError for rows of another D, or that are not finite
+    raises  ValueError for an `out` that cannot be such a file, for rows of another D, or that are not finite
     """
-    out = Path(out)
+    out = checked(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     device, total = sae.W_dec.device, 0
     batch = rows_at_once(data.N, sae.config.M, device)
@@ -48,7 +48,8 @@ def encode_file(sae: SparseAutoencoder, data: Activations, out: str | PathLike[s
             task = bar.add_task("encoding", total=data.N)
             for first in range(0, data.N, batch):
                 rows = data.rows[first : first + batch]
-                active = sae.entries(rows.to(device))
+                with data.saying_where(first, first + batch):
+                    active = sae.entries(rows.to(device))
                 append(parts["values"], active.values.to(torch.float32))
                 append(parts["indices"], active.places.indices.to(torch.int32))
                 append(parts["offsets"], active.places.offsets[1:] + total)
@@ -56,6 +57,16 @@ def encode_file(sae: SparseAutoencoder, data: Activations, out: str | PathLike[s
                 bar.advance(task, len(rows))
         replace_file(out, lambda path: assemble(path, parts, {"M": str(sae.config.M)}))
     return total
+
+
+def checked(out: str | PathLike[str]) -> Path:
+    """The path of a file that `encode_file` can write; ValueError before anything is computed where it can not."""
+    out = Path(out)
+    if out.is_dir():
+        raise ValueError(f"{out}: is a folder; give the name of a .safetensors file")
+    if out.suffix != ".safetensors":
+        raise ValueError(f"{out}: what is written is a .safetensors file, and its name must end so")
+    return out
 
 
 def append(path: Path, tensor: Tensor) -> None:

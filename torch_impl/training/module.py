@@ -56,6 +56,11 @@ class SparseAutoencoder(nn.Module):
     W_dec: nn.Parameter
     b_dec: nn.Parameter
     b_enc: nn.Parameter
+    W_enc: nn.Parameter                                     # this one and those that follow are not in every SAE: see above
+    theta: nn.Parameter
+    log_threshold: nn.Parameter
+    r_mag: nn.Parameter
+    b_mag: nn.Parameter
     tokens_since_fired: Tensor
     frequency_mean: Tensor
     frequency_batches: Tensor

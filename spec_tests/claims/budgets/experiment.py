@@ -19,7 +19,8 @@ from sae_spec.spec_tests.claims.registry import Outcome, bars
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
 
 RULES = {"budget_topk": "topk", "batch_budget_topk": "batch_topk"}
-FEW = ("as it was", "price capped at k", "while any is left", KEPT)
+FEW = ("as it was", "price capped at k", "while any is left", KEPT, "while any is left, at most 1 + 1/4k",
+       "at most 1 + 1/4k, average costs 1")
 
 
 class Case(NamedTuple):
@@ -91,7 +92,7 @@ def run(job):
     if name is None:
         return trained(case, rule, seed, start(case, rule, seed))
     with remedied(REMEDIES[name]) as trainer:
-        return trained(case, rule, seed, start(case, rule, seed, trainer, REMEDIES[name].min_frequency(case.D)))
+        return trained(case, rule, seed, start(case, rule, seed, trainer, REMEDIES[name].min_frequency(case.D, case.M, case.k)))
 
 
 def measure(seeds, workers=2):

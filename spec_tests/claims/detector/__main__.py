@@ -8,6 +8,7 @@ stream, kind by kind; the weights; and the chosen questions without one at a tim
 import argparse
 import json
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,7 @@ def main(argv=None):
 
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
-    table, console = gathered(options.each, options.out), Console()
+    table, console = gathered(options.each, options.out), Console(width=None if sys.stdout.isatty() else 150)
     result = report(table)
     show(result, console)
     replace_text(options.out / "detector.json", json.dumps(result, indent=1) + "\n")

@@ -190,6 +190,8 @@ def test_an_array_of_another_shape_is_an_error_that_names_it(adapter, sae):
     for name in sorted(set(sae.inputs) - {"price", "x", "W_dec"}):
         for array in misshapen(sae.inputs[name]):
             assert_refused(adapter, changed(sae, **{name: array}), name)
+    for no_matrix in (sae.inputs["W_dec"][0], sae.inputs["W_dec"][..., np.newaxis]):
+        assert_refused(adapter, changed(sae, W_dec=no_matrix), "W_dec")
     wider = np.concatenate([sae.inputs["x"]] * 2, axis=-1)
     assert_refused(adapter, changed(sae, x=wider), "x")
     # The decoder says what M and D are: when it is the one that is wrong, another array may be named.

@@ -108,6 +108,13 @@ def test_one_price_below_1_is_an_error(adapter, choice, latent, price):
     adapter.refuses("price", "activation", choice.config, pre=choice.pre, **choice.by_latent)
 
 
+@clause("ACT-17", "ACT-18")
+@given(sae=saes(list(BUDGETS)))
+def test_a_budget_rule_without_prices_is_an_error(adapter, sae):
+    inputs = {name: array for name, array in sae.inputs.items() if name != "price"}
+    adapter.refuses("price", "encode", sae.config, **inputs)
+
+
 # ---------------------------------------------------------------- without a batch
 
 def observe(adapter, batches, decay, threshold=0.0, seen=0):

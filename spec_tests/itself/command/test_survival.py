@@ -171,9 +171,10 @@ def test_a_refusal_may_have_any_words_that_name_the_argument(wording):
 
 
 def test_an_argument_is_named_as_the_caller_knows_it():
-    """One of the names that a refusal may hold is that of a key or an input which the call has."""
+    """One of the names that a refusal may hold is that of a key or an input which the call has, or an input that it lacks."""
+    lacks = lambda case: OPERATIONS[case.operation].signature(case.config).inputs.keys() - case.inputs.keys()
     foreign = [case.id for case in REFUSED
-               if not OPERATIONS[case.operation].names_of(case.error, case.config) & {*case.config, *case.inputs}]
+               if not OPERATIONS[case.operation].names_of(case.error, case.config) & {*case.config, *case.inputs, *lacks(case)}]
     assert not foreign
 
 

@@ -54,3 +54,14 @@ def test_the_first_sae_shows_absorption_where_untied_and_none_where_tied():
     assert untied_child[0] > 0.6 and untied_child[1] > 0.6, "and the child's latent writes both"
     assert tied_parent[3] > 0.9, "not absorbed: the parent's latent fires beside the child as it does alone"
     assert abs(tied_child[0]) < 0.1 and tied_child[1] > 0.98 and tied_child[2] < 0.1 < tied_child[3]
+
+
+def test_the_first_sae_ends_without_a_word_when_its_reader_leaves():
+    """As `| head -1` does; unbuffered, so that the second table finds nobody."""
+    process = subprocess.Popen([sys.executable, "-u", "-m", "sae_spec.reference.first_sae"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    assert process.stdout and process.stderr
+    assert process.stdout.readline().startswith("untied")
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait(60) == 0
+    process.stderr.close()

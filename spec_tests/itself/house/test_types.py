@@ -19,6 +19,7 @@ from sae_spec.torch_impl import (
     TrainingDiverged, config_mapping, find_absorption, load, load_any, load_sae, open_activations, save,
 )
 from torch import Tensor
+from torch.nn import Parameter
 from typing_extensions import assert_type
 
 config = SAEConfig(D=16, M=64, activation="topk", k=4, prefixes=(16, 64))
@@ -45,6 +46,8 @@ assert_type(sae.encode_sparse(out.recon), tuple[Tensor, Tensor])
 assert_type(sae.decode(out.acts), Tensor)
 assert_type(sae.config.k, float | None)
 assert_type(sae.threshold, Tensor)
+assert_type(sae.W_enc, Parameter)
+assert_type(sae.theta, Parameter)
 save(sae, "sae.safetensors")
 assert_type(load("sae.safetensors", device="cpu"), SparseAutoencoder)
 assert_type(load_any("elsewhere"), SparseAutoencoder)

@@ -6,6 +6,7 @@ from sae_spec.reference.sae.activations import relu
 from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.reference.sae.selection import topk
 from sae_spec.spec_tests.mutants import mutant
+from sae_spec.spec_tests.mutants.sae.backward import without_the_last
 
 
 # ---------------------------------------------------------------- encode
@@ -88,6 +89,11 @@ def unit_decode(right, acts, params, prefixes=None):
 @mutant("decode: negative activations are dropped", clause="SAE-5", target="linear.decode")
 def positive_decode(right, acts, *more):
     return right(relu(acts), *more)
+
+
+@mutant("decode: the last entry is lost", clause="SAE-5", target="linear.decode")
+def last_entry_lost(right, acts, *more):
+    return right(without_the_last(acts), *more)
 
 
 @mutant("matryoshka: blocks instead of prefixes", clause="SAE-6", target="linear.decode")
@@ -184,6 +190,12 @@ def anonymous(right, x, params):
 def broadcast(right, x, params):
     if not all(np.all(np.isfinite(array)) for array in (x, *params.values())):
         right(x, params)
+
+
+@mutant("check: of a decoder with more axes the first of each is taken", clause="SAE-12", target="linear.check")
+def first_of_every_axis(right, x, params):
+    W_dec = params["W_dec"]
+    return right(x, params | {"W_dec": W_dec.reshape(*W_dec.shape[:2], -1)[..., 0]} if np.ndim(W_dec) > 2 else params)
 
 
 @mutant("encode: W_enc may be (D, M) as well", clause="SAE-12", target="autoencoder.encode")

@@ -40,6 +40,25 @@ def x_is_data(right, *arguments):
     return grads | {"x": 0 * grads["x"]}
 
 
+def without_the_last(array):
+    """The array without the last of its numbers that is not 0."""
+    array = array.copy()
+    array.flat[np.flatnonzero(array)[-1:]] = 0
+    return array
+
+
+@mutant("backward: the decoder's rows do not hear the last entry", clause="SAE-8", target="linear.decode_backward")
+def rows_miss_the_last(right, d_recons, acts, params, prefixes=None):
+    d_acts, _, d_b_dec = right(d_recons, acts, params, prefixes)
+    return d_acts, right(d_recons, without_the_last(acts), params, prefixes)[1], d_b_dec
+
+
+@mutant("backward: the encoder's rows and biases do not hear the last entry", clause="SAE-8", target="linear.pre_activations_backward")
+def encoder_misses_the_last(right, d_shared, d_pre, x, params, config):
+    few = right(d_shared, without_the_last(d_pre), x, params, config)
+    return *few[:2], *right(d_shared, d_pre, x, params, config)[2:]
+
+
 @mutant("tied: the encoder's gradient is lost", clause="SAE-9", target="autoencoder.backward")
 def decoder_path_only(right, d_pre, d_acts, d_recons, batch, params, config):
     as_untied = right(d_pre, d_acts, d_recons, batch, {"W_enc": params["W_dec"]} | params, config)

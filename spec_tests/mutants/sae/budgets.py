@@ -110,6 +110,11 @@ def price_unchecked(right, pre, k, price, dec_norm):
     return bought(pre, k, price, dec_norm, lambda prices: spent_before(prices) < k)
 
 
+@mutant("activate: without prices every latent costs 1", clause="ACT-17", target="autoencoder.activate")
+def free_of_prices(right, shared, pre, params, config, price=None, *more):
+    return right(shared, pre, params, config, np.ones(pre.shape[-1]) if price is None else price, *more)
+
+
 @mutant("batch_budget_topk: a budget of k for the whole batch", clause="ACT-18", target="selection.batch_budget_topk")
 def batch_budget_k(right, pre, k, price, dec_norm):
     rows = pre.size // pre.shape[-1]
