@@ -86,6 +86,11 @@ def firing_floor(x: Tensor, acts: Tensor, W_dec: Tensor) -> Tensor:
     return floor_of(usual(x, acts), W_dec)
 
 
+def firing(acts: Tensor, norms: Tensor, floor: Tensor) -> Tensor:
+    """Where latents (...) of these row norms fire, bool.  Clauses: ABS-19."""
+    return (acts != 0) & (acts.double().abs() * norms >= floor)
+
+
 def in_full(written: Tensor, along: Tensor, floor: Tensor) -> Tensor:
     """Where latents that fire speak in full (...) bool, from what they write and their content along it.  Clauses: ABS-20."""
     return (2 * written >= along) & (written >= LOUD * floor)
@@ -100,10 +105,10 @@ def observe(x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor, floor: Tensor
     """
     floor = firing_floor(x, acts, W_dec) if floor is None else floor.double()
     acts, centred = acts.double(), x.double() - b_dec.double()
-    written = acts.abs() * row_norms(W_dec.double())        # (B, M)
+    norms = row_norms(W_dec.double())                       # (M,)
     content = centred @ normalize_rows(W_dec.double()).T    # (B, M)
-    fires = (acts != 0) & (written >= floor)                # (B, M)
-    full = fires & in_full(written, content * acts.sign(), floor)                # (B, M)
+    fires = firing(acts, norms, floor)                      # (B, M)
+    full = fires & in_full(acts.abs() * norms, content * acts.sign(), floor)                # (B, M)
     on, loud = fires.double(), full.double()                # (B, M)
 
     def over(which: Tensor, part: Tensor) -> Tensor:
