@@ -25,7 +25,7 @@ import numpy as np
 
 from .stream import project
 
-ENOUGH, WHISPER = 20, 0.25       # see `enough`
+ENOUGH = 20                      # see `enough`
 VARIES = 0.05**2                 # see `coupled` and `followed`
 
 
@@ -141,17 +141,16 @@ def coupled(stream, projected):
     return np.where(acts > VARIES, quotient(joint, acts), np.nan)
 
 
-def enough(stream, usual_acts):
+def enough(stream):
     """Whether there is enough to judge by.  (M, M)
 
-    [ABS-35] Fewer than 20 samples of c, or of p in full without c, say nothing; nor does a p whose usual activation is below a
-             quarter of its mean one, weighted by itself: it only fills slots that a selection rule has left over.
-    [ABS-36] A latent that fires in more than .6 of all samples is part of the background, neither parent nor child.
+    [ABS-35] Fewer than 20 samples of c, or of p in full without c, say nothing.
+    [ABS-36] A latent that speaks in full in more than .6 of all samples is part of the background, neither parent nor child.
+             How often it fires does not matter: with slots to spare a latent whispers nearly everywhere.
     """
     alone = stream.full[:, np.newaxis] - stream.both_full   # (M, M)
-    loud = usual_acts * stream.acts[:, np.newaxis] >= WHISPER * stream.squares[:, np.newaxis]         # (M, M)  of NaN: False
-    rare = 5 * stream.fires <= 3 * stream.samples           # (M,)
-    return (stream.full >= ENOUGH) & (alone >= ENOUGH) & loud & rare & rare[:, np.newaxis]
+    rare = 5 * stream.full <= 3 * stream.samples            # (M,)
+    return (stream.full >= ENOUGH) & (alone >= ENOUGH) & rare & rare[:, np.newaxis]
 
 
 def followed(stream, projected):
@@ -197,4 +196,4 @@ def evidence(stream, W_dec):
         level=level, level_low=level_low, returned=returned(stream, projected),
         disturbed=disturbed(stream, lack), carried=carried(stream, projected),
         coupled=coupled(stream, projected), followed=followed(stream, projected), steady=steady(stream, projected),
-        cosine=projected.cosine, enough=enough(stream, usual_acts))
+        cosine=projected.cosine, enough=enough(stream))

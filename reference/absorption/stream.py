@@ -3,7 +3,7 @@
 Four words, here and in all of absorption/:
 
     fires            a latent writes at least its floor, a small share of what it usually writes ([ABS-19], [ABS-40])
-    speaks in full   it fires and writes at least half of its content ([ABS-20])
+    speaks in full   it writes at least a quarter of what it usually writes, and half of its content ([ABS-20])
     content          of latent i in a sample: the sample's component along decoder row i, (x - b_dec) · W_dec[i] / ||W_dec[i]||
     p, c             of a pair of latents, the possible parent and the possible child; pairs are indexed [p, c]
 """
@@ -16,6 +16,7 @@ from ..sae.constraints import normalize_rows, row_norms
 
 SPEAKS = 0.01        # share of what a latent usually writes, and
 NOISE = 1e-6         # share of what a sample usually is, below which what a latent writes is no firing
+LOUD = 25            # floors, a quarter of what it usually writes, below which a latent does not speak in full
 
 
 class Stream(NamedTuple):
@@ -80,9 +81,9 @@ def observe(x, acts, W_dec, b_dec, floor=None):
 
     [ABS-19] Here a latent fires where its activation is not 0 and it writes at least its floor, |acts| · ||W_dec|| >= floor.
              The floor is the latent's, not the sample's: noise in a nearly empty sample is not a firing.
-    [ABS-20] It speaks in full where it fires and writes at least half of its content; a negative activation writes against
-             the decoder row, and its content counts that way too. Where it fires without, it fills a slot that a selection
-             rule has left over, or another latent carries what is missing.
+    [ABS-20] It speaks in full where it fires, writes at least 25 floors, a quarter of what it usually writes, and at least half
+             of its content; a negative activation writes against the decoder row, and its content counts that way too. Where
+             it fires without, it fills a slot that a selection rule has left over, or another latent carries what is missing.
     [ABS-21] The sums of two streams with one floor are the sums of their concatenation, however it is cut.
     """
     floor = firing_floor(x, acts, W_dec) if floor is None else floor              # (M,)
@@ -91,7 +92,8 @@ def observe(x, acts, W_dec, b_dec, floor=None):
     content = centred @ normalize_rows(W_dec).T             # (B, M)
     fires = (written >= floor) & (acts != 0)                # (B, M)
     on = fires.astype(x.dtype)                              # (B, M)
-    full = (fires & (written >= np.sign(acts) * content / 2)).astype(x.dtype)     # (B, M)
+    least = np.maximum(LOUD * floor, np.sign(acts) * content / 2)                 # (B, M)  to speak in full
+    full = (fires & (written >= least)).astype(x.dtype)     # (B, M)
     return Stream(
         samples=len(x), total=centred.sum(0),
         fires=on.sum(0), acts=(on * acts).sum(0), squares=(on * acts**2).sum(0), content=(on * content).sum(0),

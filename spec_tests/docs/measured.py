@@ -48,6 +48,21 @@ def zoo_cells(line):
     return [str(line["true positives"] + line["false negatives"]), *qualities, look_alikes]
 
 
+def questions():
+    """What a sum of bounded questions is worth on kinds of world left out, beside other scores and without each question."""
+    measured = read_json(MEASURED / "detector.json")
+    names = ("AUROC", "precision", "recall", "best F1", "unclear as not, best F1")
+    cells = lambda line: ["–" if line[name] is None else f"{line[name]:.3f}" for name in names]
+    lines = measured["scores"] | {f"the sum without “{name}”": line for name, line in measured["without"].items()}
+    kinds = {f"of these, {name}": line for name, line in measured["by kind"].items()}
+    everything = measured["scores"]["sum of questions"]
+    head = (f"{measured['kinds']} kinds of world, {everything['absorbed']} absorbed pairs, {everything['not']} that are not, "
+            f"{everything['unclear']} unclear; {measured['judged pairs']} judged, with an expected calibration error of "
+            f"{measured['calibration error of judged pairs']:.3f}.")
+    rows = [[name, str(line["absorbed"]), *cells(line)] for name, line in (lines | kinds).items()]
+    return f"{head}\n\n" + table(["", "absorbed pairs", *names], rows)
+
+
 def sessions_on_a_cpu():
     return [session for session in read_json(BENCH) if session["settings"]["device"] == "cpu"]
 

@@ -15,6 +15,11 @@ from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.spec_tests.claims import fleet, zoo
 from sae_spec.spec_tests.claims.__main__ import main
 from sae_spec.spec_tests.claims.budgets.remedies import REMEDIES, remedied
+from sae_spec.spec_tests.claims.detector import __main__ as detector_experiment
+from sae_spec.spec_tests.claims.detector import fit, worlds
+from sae_spec.spec_tests.claims.detector.__main__ import pairs as detector_pairs
+from sae_spec.spec_tests.claims.detector.members import written_down
+from sae_spec.spec_tests.claims.detector.questions import CHOSEN, answers
 from sae_spec.spec_tests.claims.training import beside, grounds, knob, start
 from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import closed_form
@@ -207,3 +212,47 @@ def test_a_peer_that_fails_is_no_result(beside_a_fake, tmp_path, monkeypatch):
     with pytest.raises(SystemExit):
         beside_a_fake("--peers", str(tmp_path / "nowhere"))
     assert not (tmp_path / "out" / "beside.json").exists()
+
+
+# ---------------------------------------------------------------- what a detector might add up
+
+def test_what_is_absorbed_in_a_written_down_sae_is_labelled_so_and_answered_so():
+    """Of every hierarchy, the parent and its child as far as delta says; of independent features that overlap, nothing."""
+    for kind, most in ("hierarchy", 1), ("overlap", 0):
+        for seed in range(4):
+            member = written_down(kind, np.random.default_rng(seed))
+            table = detector_pairs(member, seed)
+            delta = member.params["W_dec"][1] @ member.params["W_dec"][0] if most else 0.0
+            absorbed = np.flatnonzero(table["label"] == 1)
+            assert len(absorbed) == (most if delta > 0.35 else 0), (kind, seed, delta)
+            yes = answers(table, ["missing", "there"])[absorbed]
+            assert yes.min(initial=1) > 0.9, (kind, seed)   # 1, but for the chance of which samples have both
+
+
+def test_weights_are_found_again_and_say_nothing_of_a_kind_they_have_seen():
+    """Labels drawn from known log-odds; a third kind whose labels are turned around is judged by the others'."""
+    rng = np.random.default_rng(0)
+    given, kind = rng.random((9000, 2)), np.repeat(["a", "b", "c"], 3000)
+    label = (rng.random(9000) < fit.probability(given @ [4.0, -2.0] - 1)).astype(int)
+    weights = fit.logistic(given, label, np.full(9000, 1 / 9000))
+    np.testing.assert_allclose(weights, [4, -2, -1], atol=0.25)
+    turned = np.where(kind == "c", 1 - label, label)
+    said = fit.left_out(given, kind, turned, np.ones(9000, bool))
+    assert fit.area(said[kind == "c"], turned[kind == "c"]) < 0.3 < 0.7 < fit.area(said[kind == "c"], label[kind == "c"])
+    assert fit.calibration_error(said[kind == "c"], label[kind == "c"]) < 0.05
+
+
+def test_a_child_of_either_parent_comes_with_either_and_a_child_of_both_with_both():
+    for kind, needs in ("either parent", np.logical_or), ("both parents", np.logical_and):
+        _, magnitudes = worlds.draw(worlds.KINDS[kind](np.random.default_rng(3)), np.random.default_rng(4), 4000)
+        first, second, child = (magnitudes > 0).T[:3]
+        assert child.sum() > 100 and not (child & ~needs(first, second)).any(), kind
+
+
+def test_the_detectors_experiment_is_reported(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(detector_experiment, "ARCHITECTURES", {})
+    monkeypatch.setattr(detector_experiment, "KINDS", dict.fromkeys(("hierarchy", "overlap", "tree")))
+    assert detector_experiment.main(["--each", "2", "--out", str(tmp_path)]) == 0
+    result = json.loads((tmp_path / "detector.json").read_text())
+    assert set(result["by kind"]) == {"hierarchy", "overlap", "tree"} and set(result["without"]) == set(CHOSEN)
+    assert result["scores"]["sum of questions"]["AUROC"] > 0.9 and "each kind left out" in capsys.readouterr().out

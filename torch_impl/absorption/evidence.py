@@ -14,7 +14,6 @@ from torch import Tensor
 from .stream import Projected, Stream, project
 
 ENOUGH = 20          # samples of c, and of p in full without c, below which nothing is said
-WHISPER = 0.25       # p's usual activation over its mean one, weighted by itself, below which nothing is said
 VARIES = 0.05 ** 2               # relative variance above which `coupled` and `followed` are asked
 
 
@@ -134,12 +133,11 @@ def coupled(stream: PairSums, projected: Projected) -> Tensor:
     return (joint / acts).where(acts > VARIES, torch.nan)
 
 
-def enough(stream: PairSums, usual_acts: Tensor) -> Tensor:
+def enough(stream: PairSums) -> Tensor:
     """Whether (...) bool there is enough to judge by.  Clauses: ABS-35, ABS-36."""
     p, c = stream.parent, stream.child
     samples = (c.full >= ENOUGH) & (p.full - stream.both_full >= ENOUGH)
-    rare = (5 * p.fires <= 3 * stream.samples) & (5 * c.fires <= 3 * stream.samples)
-    return samples & (usual_acts * p.acts >= WHISPER * p.squares) & rare
+    return samples & (5 * p.full <= 3 * stream.samples) & (5 * c.full <= 3 * stream.samples)
 
 
 def followed(stream: PairSums, projected: Projected) -> Tensor:
@@ -172,7 +170,7 @@ def answers(stream: PairSums, projected: Projected) -> Evidence:
         silent=quotient(full - stream.beside, full), low=quotient(stream.beside * lack, full),
         level=level, level_low=level_low, returned=returned(stream, projected), disturbed=disturbed(stream, lack),
         carried=carried(stream, projected), coupled=coupled(stream, projected), followed=followed(stream, projected),
-        steady=steady(stream, projected), cosine=projected.cosine, enough=enough(stream, usual_acts))
+        steady=steady(stream, projected), cosine=projected.cosine, enough=enough(stream))
 
 
 def evidence(stream: Stream, W_dec: Tensor) -> Evidence:

@@ -8,6 +8,7 @@ from torch import Tensor
 from ..sae.constraints import row_norms
 from .find import SAE, AbsorptionReport, Progress, counter
 from .ground_truth import match
+from .stream import firing
 
 
 class FeatureRecall(NamedTuple):
@@ -51,7 +52,7 @@ def feature_recall(sae: SAE, rows: Tensor, truth: Tensor, report: AbsorptionRepo
         x = x.to(W_dec)
         acts = sae.encode(x)
         for which, read_out in enumerate((acts, report.corrected(acts))):
-            fires = ((read_out.double().abs() * norms >= floor) & (read_out != 0)).double().cpu()
+            fires = firing(read_out, norms, floor).double().cpu()
             hits[which] += fires.T @ on.double()
             firings[which] += fires.sum(0)
         if advance is not None:

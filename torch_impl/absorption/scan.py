@@ -19,7 +19,7 @@ from ..kernels.precision import widen
 from ..sae.constraints import normalize_rows, row_norms
 from .detector import COSINES
 from .evidence import OF_A_PAIR, LatentSums
-from .stream import Usual, floor_of, usual
+from .stream import Usual, firing, floor_of, in_full, usual
 
 BLOCK = 4096         # rows of one block of the product: BLOCK^2 numbers, 64 MiB in float32, are there at once
 GATHERED = 2**12     # firings whose samples are gathered at once
@@ -165,10 +165,10 @@ def count(counts: Counts, index: Tensor, x: Tensor, acts: Tensor, W_dec: Tensor,
     contents = centred.to(W_dec.dtype) @ W_dec.T            # (B, M), times the rows' norms
     row, latent = acts.nonzero(as_tuple=True)               # (n,) sample after sample
     value, norm = acts[row, latent].double(), norms[latent]
-    fires = value.abs() * norm >= floor[latent]
+    fires = firing(value, norm, floor[latent])
     row, latent, value, norm = (part[fires] for part in (row, latent, value, norm))
     content = contents[row, latent].double() / norm.where(norm > 0, 1)
-    full = 2 * value.abs() * norm >= content * value.sign()
+    full = in_full(value.abs() * norm, content * value.sign(), floor[latent])
     one = torch.ones_like(value)
     counts.samples.add_(len(x))
     counts.total.add_(centred.sum(0))

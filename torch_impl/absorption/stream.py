@@ -15,6 +15,7 @@ from ..sae.constraints import normalize_rows, row_norms
 
 SPEAKS = 0.01        # of what a latent usually writes,
 NOISE = 1e-6         # of what a sample usually measures: what it writes below either is no firing
+LOUD = 25            # floors, so a quarter of what it usually writes: below it a latent is not in full
 
 
 class Stream(NamedTuple):
@@ -85,6 +86,16 @@ def firing_floor(x: Tensor, acts: Tensor, W_dec: Tensor) -> Tensor:
     return floor_of(usual(x, acts), W_dec)
 
 
+def firing(acts: Tensor, norms: Tensor, floor: Tensor) -> Tensor:
+    """Where latents (...) of these row norms fire, bool.  Clauses: ABS-19."""
+    return (acts != 0) & (acts.double().abs() * norms >= floor)
+
+
+def in_full(written: Tensor, along: Tensor, floor: Tensor) -> Tensor:
+    """Where latents that fire speak in full (...) bool, from what they write and their content along it.  Clauses: ABS-20."""
+    return (2 * written >= along) & (written >= LOUD * floor)
+
+
 def observe(x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor, floor: Tensor | None = None) -> Stream:
     """A Stream from samples x (B, D) and their activations (B, M); W_dec (M, D), b_dec (D,).
 
@@ -94,25 +105,25 @@ def observe(x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor, floor: Tensor
     """
     floor = firing_floor(x, acts, W_dec) if floor is None else floor.double()
     acts, centred = acts.double(), x.double() - b_dec.double()
-    written = acts.abs() * row_norms(W_dec.double())        # (B, M)
+    norms = row_norms(W_dec.double())                       # (M,)
     content = centred @ normalize_rows(W_dec.double()).T    # (B, M)
-    fires = (acts != 0) & (written >= floor)                # (B, M)
-    full = fires & (2 * written >= content * acts.sign())   # (B, M)
-    on, in_full = fires.double(), full.double()             # (B, M)
+    fires = firing(acts, norms, floor)                      # (B, M)
+    full = fires & in_full(acts.abs() * norms, content * acts.sign(), floor)                # (B, M)
+    on, loud = fires.double(), full.double()                # (B, M)
 
     def over(which: Tensor, part: Tensor) -> Tensor:
         return part.where(which, 0).sum(0)                  # (M,)
 
     def with_full(which: Tensor, part: Tensor) -> Tensor:
-        return part.where(which, 0).T @ in_full             # (M, M)
+        return part.where(which, 0).T @ loud                # (M, M)
 
     one, squares = torch.ones_like(acts), acts.square()
     return Stream(
         samples=torch.tensor(float(len(x)), dtype=torch.float64, device=x.device), total=centred.sum(0),
         fires=over(fires, one), acts=over(fires, acts), squares=over(fires, squares), content=over(fires, content),
         full=over(full, one), full_acts=over(full, acts), full_squares=over(full, squares), full_content=over(full, content),
-        x_when=in_full.T @ centred, x_loud=(in_full * acts).T @ centred,
-        together=on.T @ on, content_squares=content.square().T @ in_full,
+        x_when=loud.T @ centred, x_loud=(loud * acts).T @ centred,
+        together=on.T @ on, content_squares=content.square().T @ loud,
         beside=with_full(fires, one), beside_acts=with_full(fires, acts), beside_content=with_full(fires, content),
         both_full=with_full(full, one), both_full_acts=with_full(full, acts), both_full_content=with_full(full, content))
 

@@ -62,6 +62,18 @@ def test_who_fires_in_more_than_three_fifths_of_the_samples_is_background(adapte
     assert asked(3 * fifth + 1, 2 * fifth) == 0
 
 
+@clause("ABS-36", "ABS-20")
+@given(delta=eighths, who=st.sampled_from([P, C]), whisper=st.sampled_from([0.03125, 0.0625]), times=st.integers(400, 500))
+def test_who_whispers_nearly_everywhere_is_no_background(adapter, delta, who, whisper, times):
+    """More samples of nothing, in which a latent fills a slot that was left over."""
+    stream = family(delta)
+    more = stream | {"x": np.vstack([stream["x"], np.zeros((times, 3))]),
+                     "acts": np.vstack([stream["acts"], np.tile(whisper * np.eye(3)[who], (times, 1))])}
+    want, got = (answers(detect(adapter, samples), "enough") for samples in (stream, more))
+    assert want["enough"] == 1
+    assert_same(want, got, adapter.dtype)
+
+
 def beside_the_child(silent, low, level, lack, usual=2.0, background=0.0):
     """The parent silent in some of the child's samples, lacking a share of its usual 2 in others, each at its content."""
     return scene([[1, 0], [0, 1]], (20, [usual, 0], [usual, 0]), (20, [background, 0], [0, 0]),

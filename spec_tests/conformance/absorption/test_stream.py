@@ -129,6 +129,16 @@ def test_half_its_content_is_speaking_in_full(adapter, content, length, b_dec):
     assert_same(want, got, adapter.dtype)
 
 
+@clause("ABS-20")
+@given(stream=streams(B=3), sign=st.sampled_from([-1.0, 1.0]), floor=powers)
+def test_a_latent_speaks_in_full_from_twenty_five_floors_on(adapter, stream, sign, floor):
+    """Each latent once there, once just below, once at eleven floors; samples of b_dec itself, in which everything is more than half."""
+    level = sign * floor / lengths(stream)
+    acts = np.stack([25 * level, 24.75 * level, 11 * level])
+    nothing = stream | {"x": np.tile(stream["b_dec"], (3, 1)), "acts": acts, "floor": np.full(len(level), floor)}
+    assert_same({"fires": np.full(len(level), 3.0), "full": np.full(len(level), 1.0)}, observe(adapter, nothing), adapter.dtype)
+
+
 @clause("ABS-21")
 @given(stream=streams(B=6), cuts=st.lists(st.integers(0, 6), max_size=3).map(sorted), times=st.integers(2, 3),
        order=st.permutations(range(6)))

@@ -26,25 +26,27 @@ def usual_with_child(right, stream):
     return right(stream._replace(both_full=nothing, both_full_acts=nothing, both_full_content=nothing))
 
 
-@mutant("detector: a whisper is heard", clause="ABS-35", target="evidence.enough")
-def whisper_heard(right, stream, usual_acts):
-    return right(stream._replace(squares=np.zeros_like(stream.squares)), usual_acts)
-
-
 @mutant("detector: one sample is enough", clause="ABS-35", target="evidence.enough")
-def one_is_enough(right, stream, usual_acts):
-    return np.isfinite(usual_acts) & (stream.full > 0)
+def one_is_enough(right, stream):
+    return (stream.full > 0) & (stream.full[:, np.newaxis] - stream.both_full > 0)
 
 
 @mutant("detector: the background may absorb", clause="ABS-36", target="evidence.enough")
-def background_heard(right, stream, usual_acts):
+def background_heard(right, stream):
     """As if there were many more samples, of nothing."""
-    return right(stream._replace(samples=100 * stream.samples + 100), usual_acts)
+    return right(stream._replace(samples=100 * stream.samples + 100))
 
 
 @mutant("detector: background from three fifths on", clause="ABS-36", target="evidence.enough")
-def background_at_the_limit(right, stream, usual_acts):
-    return right(stream._replace(samples=stream.samples - 1), usual_acts)
+def background_at_the_limit(right, stream):
+    return right(stream._replace(samples=stream.samples - 1))
+
+
+@mutant("detector: whoever fires everywhere is background", clause="ABS-36", target="evidence.enough")
+def background_of_whispers(right, stream):
+    """What version 0.1 of the specification said: with slots to spare nearly every latent whispers nearly everywhere."""
+    rare = 5 * stream.fires <= 3 * stream.samples
+    return right(stream) & rare & rare[:, np.newaxis]
 
 
 @mutant("detector: the child's low firings are its samples too", clause="ABS-25", target="evidence.lacking")

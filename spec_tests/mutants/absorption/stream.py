@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sae_spec.reference.absorption.stream import LOUD
 from sae_spec.reference.sae.constraints import normalize_rows, row_norms
 from sae_spec.spec_tests.mutants import mutant
 
@@ -101,6 +102,23 @@ def more_than_half(right, x, acts, W_dec, b_dec, floor):
 def a_third(right, x, acts, W_dec, b_dec, floor):
     full = right(b_dec + (x - b_dec) * 2 / 3, acts, W_dec, b_dec, floor)
     return right(x, acts, W_dec, b_dec, floor)._replace(full=full.full, beside=full.beside, both_full=full.both_full)
+
+
+def full_from(right, x, acts, W_dec, b_dec, floor, share):
+    """The stream in which a share of the floors it takes is enough to speak in full; what fires stays."""
+    fires = np.abs(acts) * row_norms(W_dec) >= floor
+    return right(x, np.where(fires, acts, 0), W_dec, b_dec, share * floor)
+
+
+@mutant("stream: a whisper that writes half its content is in full", clause="ABS-20", target="stream.observe")
+def whispers_in_full(right, x, acts, W_dec, b_dec, floor):
+    """What version 0.1 of the specification said."""
+    return full_from(right, x, acts, W_dec, b_dec, floor, 1 / LOUD)
+
+
+@mutant("stream: in full from a tenth of what is usual on", clause="ABS-20", target="stream.observe")
+def loud_from_a_tenth(right, x, acts, W_dec, b_dec, floor):
+    return full_from(right, x, acts, W_dec, b_dec, floor, 0.4)
 
 
 @mutant("stream: beside whoever fires at all", clause="ABS-20", target="stream.observe")

@@ -1,0 +1,73 @@
+"""Weights by logistic regression, each kind of world left out in turn; and what the sum is worth on the kind left out."""
+
+import numpy as np
+from scipy.optimize import minimize
+
+RIDGE = 1e-4         # on weights of answers from 0 to 1, with sample weights that sum to 1
+
+
+def logistic(answers, label, weight):
+    """w (K + 1,), the last one the intercept: the smallest weighted log loss of label (n,) by answers (n, K)."""
+    columns = np.c_[answers, np.ones(len(answers))]
+    free = np.r_[np.ones(answers.shape[1]), 0.0]
+
+    def loss(w):
+        z = columns @ w
+        slope = columns.T @ (weight * (probability(z) - label))
+        return (weight * (np.logaddexp(0, z) - label * z)).sum() + RIDGE * (free * w**2).sum(), slope + 2 * RIDGE * free * w
+
+    return minimize(loss, np.zeros(columns.shape[1]), jac=True, method="L-BFGS-B").x
+
+
+def probability(log_odds):
+    return 1 / (1 + np.exp(-log_odds))
+
+
+def balanced(kind, label):
+    """Weights (n,) that sum to 1: each kind's absorbed pairs, and each kind's others, count by the root of how many they are."""
+    weight = np.zeros(len(label))
+    for each in np.unique(kind):
+        for value in (0, 1):
+            chosen = (kind == each) & (label == value)
+            weight[chosen] = max(chosen.sum(), 1) ** -0.5
+    return weight / weight.sum()
+
+
+def left_out(answers, kind, label, judged):
+    """probability (n,), for each kind from weights that have not seen it; 0 where nothing is judged."""
+    result = np.zeros(len(label))
+    for each in np.unique(kind):
+        seen, here = judged & (label >= 0) & (kind != each), judged & (kind == each)
+        if here.any():
+            w = logistic(answers[seen], label[seen], balanced(kind[seen], label[seen]))
+            result[here] = probability(answers[here] @ w[:-1] + w[-1])
+    return result
+
+
+def area(score, label):
+    """Area under the ROC curve; ties count half."""
+    no, yes = np.sort(score[label == 0]), score[label == 1]
+    if not len(no) or not len(yes):
+        return float("nan")
+    return float((np.searchsorted(no, yes, "left") + np.searchsorted(no, yes, "right")).mean() / 2 / len(no))
+
+
+def at(score, label, threshold=0.5):
+    """Precision and recall of the clear pairs above a threshold."""
+    said, hit, no = score > threshold, label == 1, label == 0
+    right = (said & hit).sum()
+    return float(right / max(right + (said & no).sum(), 1)), float(right / max(hit.sum(), 1))
+
+
+def best_f1(score, yes):
+    """The largest F1 over all thresholds."""
+    order = np.argsort(-score, kind="stable")
+    right = np.cumsum(yes[order])
+    return float((2 * right / (np.arange(1, len(order) + 1) + yes.sum())).max()) if yes.any() else float("nan")
+
+
+def calibration_error(score, label, bins=10):
+    """Expected calibration error: mean over bins of |mean probability - share absorbed|, each by its number of pairs."""
+    place = np.minimum((score * bins).astype(int), bins - 1)
+    gaps = [(place == b).mean() * abs(score[place == b].mean() - label[place == b].mean()) for b in np.unique(place)]
+    return float(sum(gaps))
