@@ -1,6 +1,7 @@
 """The experiments' own machinery: a fleet of one is the Trainer, labels and areas are right, the page is written."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.spec_tests.claims import fleet, zoo
 from sae_spec.spec_tests.claims.__main__ import main
 from sae_spec.spec_tests.claims.budgets.remedies import REMEDIES, remedied
-from sae_spec.spec_tests.claims.training import knob, start
+from sae_spec.spec_tests.claims.training import beside, grounds, knob, start
 from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import closed_form
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
@@ -132,3 +133,77 @@ def test_the_knob_is_turned_and_aimed(tmp_path):
     assert [target["wanted"] for target in found["targets"].values()][-1] == 16.0
     assert knob.falls([{"coefficient": 1, "l0": 2.0}, {"coefficient": 2, "l0": 1.0}])
     assert not knob.falls([{"coefficient": 2, "l0": 2.0}, {"coefficient": 1, "l0": 1.0}])
+
+
+FAKE_SAELENS = """
+from types import SimpleNamespace
+
+import torch
+
+
+class TopKTrainingSAEConfig:
+    def __init__(self, d_in, d_sae, k, dtype, device):
+        self.D, self.M, self.k = d_in, d_sae, k
+
+
+class TopKTrainingSAE(torch.nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.k, self.topk_threshold = config.k, torch.tensor(0.5, dtype=torch.float64)
+        self.W_enc, self.W_dec = (torch.nn.Parameter(torch.randn(shape) / 4) for shape in ((config.D, config.M), (config.M, config.D)))
+        self.b_enc, self.b_dec = torch.nn.Parameter(torch.zeros(config.M)), torch.nn.Parameter(torch.zeros(config.D))
+
+    def training_forward_pass(self, step_input):
+        x = step_input.sae_in
+        best = ((x - self.b_dec) @ self.W_enc + self.b_enc).relu().topk(self.k)
+        recon = torch.einsum("bk,bkd->bd", best.values, self.W_dec[best.indices]) + self.b_dec
+        return SimpleNamespace(loss=(x - recon).square().sum(-1).mean())
+
+
+class BatchTopKTrainingSAEConfig(TopKTrainingSAEConfig):
+    pass
+
+
+class BatchTopKTrainingSAE(TopKTrainingSAE):
+    pass
+"""
+FAKE_STEP = """
+class TrainStepInput:
+    def __init__(self, sae_in, coefficients, dead_neuron_mask, n_training_steps, is_logging_step):
+        self.sae_in = sae_in
+"""
+
+
+@pytest.fixture
+def beside_a_fake(tmp_path, monkeypatch):
+    """Runs `beside` at a tiny size, with peers.py in a process of its own, in which SAELens is a fake of a few lines."""
+    (tmp_path / "sae_lens" / "saes").mkdir(parents=True)
+    for name, text in (("__init__", FAKE_SAELENS), ("saes/__init__", ""), ("saes/sae", FAKE_STEP)):
+        (tmp_path / "sae_lens" / f"{name}.py").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(grounds, "embeddings", lambda: grounds.toy("hierarchy", 300))
+    small = ["--peers", sys.executable, "--M", "8", "--k", "2", "--B", "16", "--steps", "3", "--out", str(tmp_path / "out")]
+    return lambda *words: beside.main([*small, *words])
+
+
+def test_peers_are_trained_beside_on_the_same_rows(beside_a_fake, tmp_path, monkeypatch):
+    monkeypatch.setattr(beside, "RATES", (1e-3,))
+    assert beside_a_fake() == 0
+    lines = json.loads((tmp_path / "out" / "beside.json").read_text())
+    assert [(line["library"], line["activation"]) for line in lines] == [
+        (library, activation) for library in ("ours", "SAELens") for activation in ("topk", "batch_topk")]
+    assert all(0 < line["unexplained"] and 0 <= line["l0"] <= 8 for line in lines)
+    assert all(line["l0"] <= 2 for line in lines if line["activation"] == "topk")
+    settings = json.loads((tmp_path / "out" / "settings.json").read_text())
+    assert settings["schedule"] == [1.0, 1.0, 1.0] and np.load(tmp_path / "out" / "train.npy").shape == (270, 50)
+
+
+def test_a_peer_that_fails_is_no_result(beside_a_fake, tmp_path, monkeypatch):
+    (tmp_path / "sae_lens" / "saes" / "sae.py").write_text("raise ImportError")
+    monkeypatch.setattr(beside, "ours", lambda *_: iter(()))
+    monkeypatch.setattr(beside, "ACTIVATIONS", ("topk",))
+    with pytest.raises(SystemExit, match="peers.py ended with 1"):
+        beside_a_fake()
+    with pytest.raises(SystemExit):
+        beside_a_fake("--peers", str(tmp_path / "nowhere"))
+    assert not (tmp_path / "out" / "beside.json").exists()
