@@ -1,5 +1,6 @@
-"""What was measured, as tables, from files that the measuring commands keep: bench, zoo, claims."""
+"""What was measured, as tables, from files that the measuring commands keep: bench, zoo, claims, beside."""
 
+from statistics import median
 from textwrap import fill
 
 from sae_spec.spec_tests.core.cases import read_json
@@ -46,6 +47,24 @@ def zoo_cells(line):
     qualities = ("–" if line[name] is None else f"{line[name]:.3f}" for name in ("precision", "recall", "AUROC"))
     look_alikes = f"{line['look-alikes taken for absorption']:.1%}" if len(line) > 8 else ""
     return [str(line["true positives"] + line["false negatives"]), *qualities, look_alikes]
+
+
+def beside(path=MEASURED / "beside.json"):
+    """What SAEs of this library and of SAELens explain after the same steps on the same batches."""
+    measured = read_json(path)
+    rows = [[ground, activation, *(shares(found[library]) for library in ("ours", "SAELens")), found["explains more"] or "neither"]
+            for ground, by_activation in measured["grounds"].items() for activation, found in by_activation.items()]
+    sizes = "M {M}, k {k}, {steps} steps of {B}, {seeds} seeds".format(**measured)
+    return f"{sizes}: median, smallest and largest share unexplained, and the best rate.\n\n" + table(
+        ["data", "activation", "ours", "SAELens", "explains more on every seed"], rows)
+
+
+def shares(found):
+    """A library's shares unexplained, in short."""
+    reached = [share for share in found["unexplained"] if share is not None]
+    if not reached:
+        return "no such L0"
+    return f"{median(reached):.4f} ({min(reached):.4f} to {max(reached):.4f}) at {found['rate']:g}"
 
 
 def sessions_on_a_cpu():

@@ -19,12 +19,12 @@ import math
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
 
 from sae_spec.spec_tests.claims.training import grounds
+from sae_spec.spec_tests.docs import measured
 from sae_spec.torch_impl import SAEConfig, TrainingConfig
 from sae_spec.torch_impl.sae.training import learning_rate
 from sae_spec.torch_impl.training.atomic import replace_text
@@ -68,8 +68,7 @@ def peer(found, options):
                 raise SystemExit(f"{options.peers} {script} ended with {process.wait()}")
             return json.loads(answer)
 
-        yield ask
-        process.stdin.close()
+        yield ask                                           # then its stdin is closed, and it ends
 
 
 def tried(ground, activation, run, options):
@@ -139,12 +138,6 @@ def summary(lines, options):
     return found | {"explains more": None}
 
 
-def told(found):
-    """A library's shares as text: median, smallest and largest."""
-    shares = [share for share in found["unexplained"] if share is not None]
-    return f"{median(shares):.4f} ({min(shares):.4f} to {max(shares):.4f}) at {found['rate']:g}" if shares else "not reached"
-
-
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims.training.beside", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -170,14 +163,11 @@ def main(argv=None):
             for activation in options.activation or RATES:
                 lines += (own := tried(ground, activation, run, options))
                 results.setdefault(ground.name, {})[activation] = summary(own, options)
-    for name, by_activation in results.items():
-        for activation, result in by_activation.items():
-            shares = "  ".join(f"{library} {told(result[library])}" for library in LIBRARIES)
-            print(f"{name} {activation}, unexplained: {shares}; explains more on every seed: {result['explains more'] or 'neither'}")
     settings = {name: getattr(options, name) for name in ("M", "k", "B", "steps", "seeds")}
     replace_text(options.out / "beside.json", json.dumps({**settings, "lines": lines}, indent=1) + "\n")
-    if options.record:
-        replace_text(MEASURED, json.dumps({**settings, "grounds": results}, indent=1) + "\n")
+    for path in [options.out / "summary.json", *([MEASURED] if options.record else [])]:
+        replace_text(path, json.dumps({**settings, "grounds": results}, indent=1) + "\n")
+    print(measured.beside(options.out / "summary.json"))
     return 0
 
 
