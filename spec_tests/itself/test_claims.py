@@ -186,14 +186,16 @@ def beside_a_fake(tmp_path, monkeypatch):
 
 
 def test_peers_are_trained_beside_on_the_same_rows(beside_a_fake, tmp_path, monkeypatch):
-    monkeypatch.setattr(beside, "RATES", {"topk": (1e-3, 3e-3), "batch_topk": (1e-3,), "jumprelu": (1e-3,)})
+    monkeypatch.setattr(beside, "RATES", (1e-3, 3e-3))
     monkeypatch.setattr(beside, "NEAR", 10.0)               # at this size an L0 comes out as it happens to
     np.save(tmp_path / "hidden.npy", np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32))
     monkeypatch.setattr(grounds, "hidden", lambda peers, file, read=grounds.hidden: read(peers, tmp_path / "hidden.npy"))
-    assert beside_a_fake("--seeds", "2", "--record") == 0
+    assert beside_a_fake("--seeds", "2", "--record", "--also", "adam_beta1=0.5") == 0
     lines = json.loads((tmp_path / "out" / "beside.json").read_text())["lines"]
-    assert [line["library"] for line in lines] == ["ours", "SAELens"] * (len(lines) // 2)
-    assert [sum(line["activation"] == name for line in lines) for name in beside.RATES] == [12, 8, 20]
+    assert [line["library"] for line in lines] == ["ours", "SAELens", "adam_beta1=0.5"] * (len(lines) // 3)
+    assert [sum(line["activation"] == name for line in lines) for name in beside.ACTIVATIONS] == [18, 18, 48]
+    shares = {line["library"]: line["unexplained"] for line in lines[:3]}
+    assert len(set(shares.values())) == 3
     assert all(0 < line["unexplained"] and 0 <= line["l0"] <= 8 for line in lines)
     assert all(line["l0"] <= 2 for line in lines if line["activation"] == "topk")
     assert all((line["coefficient"] > 0) == (line["activation"] == "jumprelu") for line in lines)
@@ -202,7 +204,7 @@ def test_peers_are_trained_beside_on_the_same_rows(beside_a_fake, tmp_path, monk
     found = json.loads((tmp_path / "measured.json").read_text())["grounds"]
     assert list(found) == ["hierarchy", "hidden"] and all(
         len(found[name][activation][library]["unexplained"]) == 2
-        for name in found for activation in beside.RATES for library in beside.LIBRARIES)
+        for name in found for activation in beside.ACTIVATIONS for library in beside.LIBRARIES)
     assert measured.beside(tmp_path / "measured.json").count("\n") > 6
 
 

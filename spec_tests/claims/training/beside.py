@@ -1,7 +1,7 @@
 """Beside SAELens, step for step: the same batches, sizes and schedule, rows that neither has seen, in turn.
 
     make bench-peers
-    python -m sae_spec.spec_tests.claims.training.beside [--ground hidden] [--seeds 3] [--steps 400] [--out build/beside] [--record]
+    python -m sae_spec.spec_tests.claims.training.beside [--ground hidden] [--seeds 3] [--also NAME=VALUE] [--record]
 
 Both train topk, batch_topk and jumprelu with their own defaults otherwise, on word embeddings of MiniLM and on hidden states of its
 layer 3. After each run of ours comes the same one of SAELens, in a process of its own (`peers.py`). The first seed, of
@@ -23,27 +23,28 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sae_spec.spec_tests.claims.training import grounds
+from sae_spec.spec_tests.claims.training import grounds, start
 from sae_spec.spec_tests.docs import measured
 from sae_spec.torch_impl import SAEConfig, TrainingConfig
 from sae_spec.torch_impl.sae.training import learning_rate
 from sae_spec.torch_impl.training.atomic import replace_text
 from sae_spec.torch_impl.training.calibration import SAMPLES, set_threshold
 
-RATES = {"topk": (3e-4, 1e-3, 3e-3), "batch_topk": (3e-4, 1e-3, 3e-3), "jumprelu": (1e-3, 3e-3, 1e-2)}
+RATES = (1e-3, 3e-3, 1e-2)
+ACTIVATIONS = ("topk", "batch_topk", "jumprelu")
 LIBRARIES = ("ours", "SAELens")
 AIMS = ((1.1, 1.1, 1 / 1.1), (1.1, 1 / 1.1))      # times k, one run each: of the first seed, which has no coefficient to go by, and others
 START, NEAR = 2.0, math.log(1.25)                 # the first coefficient; how far from k a log L0 may lie
 MEASURED = Path(__file__).parents[1] / "measured" / "beside.json"
 
 
-def ours(ground, request, options):
-    """What an SAE of ours makes of rows it has not seen."""
+def ours(ground, request, more, options):
+    """What an SAE of ours makes of rows it has not seen; more  fields of TrainingConfig that differ from the defaults."""
     activation = request["activation"]
     jumprelu = activation == "jumprelu"
     architecture = SAEConfig(D=ground.train.shape[1], M=options.M, k=None if jumprelu else options.k, activation=activation)
     training = TrainingConfig(steps=options.steps, batch_size=options.B, learning_rate=request["rate"],
-                              l0_coefficient=request["coefficient"])
+                              l0_coefficient=request["coefficient"], **more)
     sae = grounds.train(ground, architecture, training, seed=request["seed"])
     if activation == "batch_topk":
         set_threshold(sae, [ground.train[:SAMPLES]])
@@ -71,9 +72,9 @@ def peer(found, options):
         yield ask                                           # then its stdin is closed, and it ends
 
 
-def tried(ground, activation, run, options):
+def tried(ground, activation, libraries, run, options):
     """The lines of one activation; run(library, ground, request) returns the numbers of one."""
-    lines, turns = [], [dict.fromkeys(LIBRARIES, rate) for rate in RATES[activation]]
+    lines, turns = [], [dict.fromkeys(libraries, rate) for rate in RATES]
     for seed in range(options.seeds):
         for rates in turns:
             for aim in AIMS[min(seed, 1)] if activation == "jumprelu" else (1,):
@@ -84,7 +85,7 @@ def tried(ground, activation, run, options):
                     lines.append({"library": library, **request, **run(library, ground, request)})
                     print("{ground:11} {activation:11} {library:8} {rate:g}  seed {seed}  coefficient {coefficient:.3g}  "
                           "unexplained {unexplained:.4f}  l0 {l0:.2f}".format(**lines[-1]), flush=True)
-        turns = [{library: rate for library in LIBRARIES if (rate := best_rate(lines, library, options.k))}]
+        turns = [{library: rate for library in libraries if (rate := best_rate(lines, library, options.k))}]
     return lines
 
 
@@ -128,7 +129,7 @@ def best_rate(lines, library, k):
 def summary(lines, options):
     """Each library's best rate and its share unexplained, seed by seed, and who explains more: who does so on every seed."""
     found = {}
-    for library in LIBRARIES:
+    for library in dict.fromkeys(line["library"] for line in lines):
         rate = best_rate(lines, library, options.k)
         found[library] = {"rate": rate, "unexplained": [of(lines, options.k, library, rate, seed) for seed in range(options.seeds)]}
     pairs = list(zip(*(found[library]["unexplained"] for library in LIBRARIES)))
@@ -142,7 +143,8 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims.training.beside", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ground", action="append", choices=("embeddings", "hidden"), help="only this one")
-    parser.add_argument("--activation", action="append", choices=tuple(RATES), help="only this one; may be repeated")
+    parser.add_argument("--activation", action="append", choices=ACTIVATIONS, help="only this one; may be repeated")
+    parser.add_argument("--also", action="append", metavar="NAME=VALUE", default=[], help="ours with a field of TrainingConfig, too")
     parser.add_argument("--peers", type=Path, default=Path(".peers/bin/python"), help="the Python of the peers' environment")
     for name, default in (("M", 1024), ("k", 32), ("B", 256), ("steps", 400), ("seeds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -154,14 +156,15 @@ def main(argv=None):
     if not options.peers.exists():
         parser.error(f"{options.peers}: no such file; `make bench-peers` makes it")
     make = {"embeddings": grounds.embeddings, "hidden": lambda: grounds.hidden(options.peers, options.out / "hidden.npy")}
+    variants = {text: dict([start.setting(text)]) for text in options.also}
     found, lines, results = [make[name]() for name in options.ground or make], [], {}
     with peer(found, options) as ask:
         def run(library, ground, request):
-            return ours(ground, request, options) if library == "ours" else ask(request)
+            return ask(request) if library == "SAELens" else ours(ground, request, variants.get(library, {}), options)
 
         for ground in found:
-            for activation in options.activation or RATES:
-                lines += (own := tried(ground, activation, run, options))
+            for activation in options.activation or ACTIVATIONS:
+                lines += (own := tried(ground, activation, (*LIBRARIES, *variants), run, options))
                 results.setdefault(ground.name, {})[activation] = summary(own, options)
     settings = {name: getattr(options, name) for name in ("M", "k", "B", "steps", "seeds")}
     replace_text(options.out / "beside.json", json.dumps({**settings, "lines": lines}, indent=1) + "\n")
