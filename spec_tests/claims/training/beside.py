@@ -129,7 +129,7 @@ def best_rate(lines, library, k):
 def summary(lines, options):
     """Each library's best rate and its share unexplained, seed by seed, and who explains more: who does so on every seed."""
     found = {}
-    for library in dict.fromkeys(line["library"] for line in lines):
+    for library in dict.fromkeys((*LIBRARIES, *(line["library"] for line in lines))):
         rate = best_rate(lines, library, options.k)
         found[library] = {"rate": rate, "unexplained": [of(lines, options.k, library, rate, seed) for seed in range(options.seeds)]}
     pairs = list(zip(*(found[library]["unexplained"] for library in LIBRARIES)))
