@@ -52,11 +52,14 @@ def zoo_cells(line):
 def beside(path=MEASURED / "beside.json"):
     """What SAEs of this library and of SAELens explain after the same steps on the same batches."""
     measured = read_json(path)
-    rows = [[ground, activation, *(shares(found[library]) for library in ("ours", "SAELens")), found["explains more"] or "neither"]
-            for ground, by_activation in measured["grounds"].items() for activation, found in by_activation.items()]
+    lines = [(ground, activation, found) for ground, by_activation in measured["grounds"].items()
+             for activation, found in by_activation.items()]
+    libraries = [name for name in lines[0][2] if name != "explains more"]
+    rows = [[ground, activation, *(shares(found[library]) for library in libraries), found["explains more"] or "neither"]
+            for ground, activation, found in lines]
     sizes = "M {M}, k {k}, {steps} steps of {B}, {seeds} seeds".format(**measured)
-    return f"{sizes}: median, smallest and largest share unexplained, and the best rate.\n\n" + table(
-        ["data", "activation", "ours", "SAELens", "explains more on every seed"], rows)
+    heads = [name if name in ("ours", "SAELens") else f"ours, `{cell(name)}`" for name in libraries]
+    return table(["data", "activation", *heads, "explains more"], rows) + f"\n\n{sizes}."
 
 
 def shares(found):
