@@ -1,5 +1,6 @@
-"""What was measured, as tables, from files that the measuring commands keep: bench, zoo, claims."""
+"""What was measured, as tables, from files that the measuring commands keep: bench, zoo, claims, beside."""
 
+from statistics import median
 from textwrap import fill
 
 from sae_spec.spec_tests.core.cases import read_json
@@ -61,6 +62,27 @@ def questions():
             f"{measured['calibration error of judged pairs']:.3f}.")
     rows = [[name, str(line["absorbed"]), *cells(line)] for name, line in (lines | kinds).items()]
     return f"{head}\n\n" + table(["", "absorbed pairs", *names], rows)
+
+
+def beside(path=MEASURED / "beside.json"):
+    """What SAEs of this library and of SAELens explain after the same steps on the same batches."""
+    measured = read_json(path)
+    lines = [(ground, activation, found) for ground, by_activation in measured["grounds"].items()
+             for activation, found in by_activation.items()]
+    libraries = [name for name in lines[0][2] if name != "explains more"]
+    rows = [[ground, activation, *(shares(found[library]) for library in libraries), found["explains more"] or "neither"]
+            for ground, activation, found in lines]
+    sizes = "M {M}, k {k}, {steps} steps of {B}, {seeds} seeds".format(**measured)
+    heads = [name if name in ("ours", "SAELens") else f"ours, `{cell(name)}`" for name in libraries]
+    return table(["data", "activation", *heads, "explains more"], rows) + f"\n\n{sizes}."
+
+
+def shares(found):
+    """A library's shares unexplained, in short."""
+    reached = [share for share in found["unexplained"] if share is not None]
+    if not reached:
+        return "no such L0"
+    return f"{median(reached):.4f} ({min(reached):.4f} to {max(reached):.4f}) at {found['rate']:g}"
 
 
 def sessions_on_a_cpu():

