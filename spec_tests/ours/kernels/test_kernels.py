@@ -46,7 +46,7 @@ def test_production_agrees_with_the_reference_through_the_kernels():
                 "-k", "test_agreement")
 
 
-@pytest.mark.long
+@pytest.mark.long(begins_first=True)
 def test_golden_cases_hold_through_the_kernels():
     """Without the two cases of 8192 latents: blocks are a CPU's way, and what is interpreted takes minutes for so many."""
     interpreted("-m", "sae_spec.spec_tests", "--adapter", "torch_impl", *HALF_OR_SINGLE,
