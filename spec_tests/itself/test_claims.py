@@ -286,7 +286,7 @@ def test_weights_are_found_again_and_say_nothing_of_a_kind_they_have_seen():
     np.testing.assert_allclose(weights, [4, -2, -1], atol=0.25)
     turned = np.where(kind == "c", 1 - label, label)
     said = fit.left_out(given, kind, turned, np.ones(9000, bool))
-    assert fit.area(said[kind == "c"], turned[kind == "c"]) < 0.3 < 0.7 < fit.area(said[kind == "c"], label[kind == "c"])
+    assert zoo.area(said[kind == "c"], turned[kind == "c"]) < 0.3 < 0.7 < zoo.area(said[kind == "c"], label[kind == "c"])
     assert fit.calibration_error(said[kind == "c"], label[kind == "c"]) < 0.05
 
 

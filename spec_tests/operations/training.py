@@ -29,6 +29,7 @@ OF_TRAINING = SCHEDULE | WARMTH | CONSTANTS | {
     "threshold_decay": "decay of the running threshold",
     "[threshold_rate]": "jumprelu: thresholds move at this factor times the learning rate, above 0 (1)",
 }
+OF_THE_SPEC = {"threshold_rate": 1.0, "aux_coefficient": 0}           # where production's defaults differ: nothing unless it is said
 COUNTERS = {"tokens_since_fired": "(M,)", "frequency_mean": "(M,)", "frequency_batches": "()",
             "threshold": "()", "threshold_seen": "()"}
 PARAM = {"param": "any", "grad": "any", "first": "state any", "second": "state any"}
@@ -65,14 +66,12 @@ def train_by_trainer(on, config, batches, **params):
                            for settings in (public.SAEConfig, public.TrainingConfig))
     M, D = params["W_dec"].shape
     trained = {"threshold_parameter": "log_threshold" if "log_threshold" in params else "theta"}
-    of_training = {"threshold_rate": 1.0} | of_training
     sae = public.SparseAutoencoder(public.SAEConfig(D=D, M=M, **of_sae | {"tied": "W_enc" not in params, **trained}),
                                    dtype=params["W_dec"].dtype, device=params["W_dec"].device)
     with torch.no_grad():
         for name, param in sae.named_parameters():
             param.copy_(params[name])
-    nothing = {"aux_coefficient": 0}                        # what production charges besides, unless it is told
-    trainer = public.Trainer(sae, public.TrainingConfig(**nothing | of_training))
+    trainer = public.Trainer(sae, public.TrainingConfig(**OF_THE_SPEC | of_training))
     totals = [trainer.step(x)["total"] for x in batches]
     return sae.parameters_by_name() | {"total": torch.stack(totals)} | {name: getattr(sae, name) for name in COUNTERS}
 

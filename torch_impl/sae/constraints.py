@@ -10,6 +10,7 @@ from ..kernels.chunks import blocks
 from ..kernels.precision import widen
 
 _ROWS = 4096                                                 # samples that are summed in float64 at once
+WITH_UNIT = ("b_enc", "b_dec", "b_mag", "theta", "log_threshold")             # parameters that have the unit of the data
 
 
 def row_norms(W: Tensor) -> Tensor:
@@ -87,12 +88,9 @@ def fold(params: Mapping[str, Tensor], scale: float | Tensor) -> dict[str, Tenso
     if not 0 < scale < math.inf:
         raise ValueError(f"scale must be finite and above 0, got {scale}")
     folded = {name: tensor.clone() for name, tensor in params.items()}
-    for name in ("b_enc", "b_dec", "theta", "b_mag"):
-        if name in params:
-            folded[name] = (params[name].double() / scale).to(params[name].dtype)
-    if "log_threshold" in params:
-        logarithm = params["log_threshold"]
-        folded["log_threshold"] = (logarithm.double() - math.log(scale)).to(logarithm.dtype)
+    for name in set(WITH_UNIT) & set(params):
+        wide = params[name].double()
+        folded[name] = (wide - math.log(scale) if name == "log_threshold" else wide / scale).to(params[name].dtype)
     return folded
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..sae import BATCH_RULES
-from ..sae.constraints import fold, fold_threshold, scale_factor
+from ..sae.constraints import WITH_UNIT, fold, fold_threshold, scale_factor
 from .data import Activations
 from .module import SparseAutoencoder
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .trainer import BatchSource
 
 SAMPLES = 65_536                                            # their mean square is known to about half a percent
-WITH_UNIT = ("b_enc", "b_dec", "b_mag", "theta", "log_threshold")
 
 
 def measured(data: "BatchSource", batch_size: int, seed: int) -> float:

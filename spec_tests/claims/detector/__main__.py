@@ -19,12 +19,12 @@ from rich.table import Table
 from sae_spec.reference.absorption import detector, patterns
 from sae_spec.reference.absorption.stream import observe
 from sae_spec.spec_tests.claims.detector.evidence import evidence
-from sae_spec.spec_tests.claims.detector.fit import area, at, balanced, best_f1, calibration_error, left_out, logistic
+from sae_spec.spec_tests.claims.detector.fit import at, balanced, best_f1, calibration_error, left_out, logistic
 from sae_spec.spec_tests.claims.detector.members import ARCHITECTURES, samples, trained, written_down
 from sae_spec.spec_tests.claims.detector.questions import CANDIDATES, CHOSEN, answers
 from sae_spec.spec_tests.claims.detector.truth import labels
 from sae_spec.spec_tests.claims.detector.worlds import KINDS
-from sae_spec.spec_tests.claims.zoo import finite
+from sae_spec.spec_tests.claims.zoo import area, finite
 
 SAMPLES = 10_000
 MEASURED = Path(__file__).resolve().parents[1] / "measured"

@@ -44,14 +44,6 @@ def left_out(answers, kind, label, judged):
     return result
 
 
-def area(score, label):
-    """Area under the ROC curve; ties count half."""
-    no, yes = np.sort(score[label == 0]), score[label == 1]
-    if not len(no) or not len(yes):
-        return float("nan")
-    return float((np.searchsorted(no, yes, "left") + np.searchsorted(no, yes, "right")).mean() / 2 / len(no))
-
-
 def at(score, label, threshold=0.5):
     """Precision and recall of the clear pairs above a threshold."""
     said, hit, no = score > threshold, label == 1, label == 0

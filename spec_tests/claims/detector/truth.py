@@ -12,8 +12,9 @@ any feature's child.
 
 import numpy as np
 
+from sae_spec.reference.absorption.evidence import ENOUGH, quotient
 from sae_spec.reference.sae.constraints import normalize_rows
-from sae_spec.spec_tests.claims.detector.evidence import quotient, speech
+from sae_spec.spec_tests.claims.detector.evidence import in_full
 
 ABSORBED, NOT = 0.3, 0.1
 CLEAR = {"cosine": 0.9, "precision": 0.8, "recall": 0.15}    # of p and its feature, in samples without c; p may have many children
@@ -24,14 +25,14 @@ def labels(member, x, magnitudes, acts):
     W_dec = member.params["W_dec"]
     cosine = normalize_rows(W_dec) @ member.wide.world.directions.T              # (M, F)
     of = np.abs(cosine).argmax(-1)                          # (M,)  each latent's feature
-    full = speech(x, acts, W_dec, member.params["b_dec"])[1].astype(float)
+    full = in_full(x, acts, W_dec, member.params["b_dec"]).astype(float)
     there = (magnitudes[:, of] > 0).astype(float)           # (B, M)
     share = np.where(there > 0, acts / np.where(there > 0, magnitudes[:, of], 1.0), 0.0)
     n, both = full.sum(0), there.T @ full
     beside, alone = quotient(share.T @ full, both), quotient(share.sum(0)[:, None] - share.T @ full, there.sum(0)[:, None] - both)
     writes = cosine[:, of].T >= NOT                         # (M, M)  c's row, p's feature
     amount = np.nan_to_num(quotient(both, n) * np.clip(1 - quotient(beside, alone), 0, 1)) * writes
-    told = clear(there, full) & (np.abs(cosine).max(-1) >= CLEAR["cosine"])[:, None] & (n >= 20)
+    told = clear(there, full) & (np.abs(cosine).max(-1) >= CLEAR["cosine"])[:, None] & (n >= ENOUGH)
     return amount, np.where(~told, -1, np.where(amount >= ABSORBED, 1, np.where(amount < NOT, 0, -1)))
 
 
