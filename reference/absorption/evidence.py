@@ -1,20 +1,28 @@
 """ABS, the evidence: what the detector asks about a possible parent p and a possible child c.
 
 By "c's samples" are meant those in which c speaks in full. Absorption is that p's feature is there in them and p does not
-say so, because c's decoder row writes it. Each question tells this from something that looks like it:
+say so, because c's decoder row writes it. Each quantity tells this from something that looks like it:
 
-    silent, low       In how many of c's samples is p silent, and how much of its usual activation is missing in the others?
-                      Nothing is missing where p has mixed c's feature into itself (hedging).
-    level, level_low  Is p's feature there, as strongly as where p speaks in full without c?
-                      It is weaker where two features that exclude each other have similar directions.
-    returned          Is c's feature there in p's samples? A child's is there less than its parent's is in the child's samples;
-                      of two overlapping features each is there as much in the other's samples.
-    disturbed         Does p fire more rarely, more often or more weakly with c than without it?
-                      It does not where the two are independent, however much they overlap.
-    carried           Does c's decoder row write what p leaves out?
-    coupled           Does p's content rise and fall with c's activation? Then it may be a fixed part of c's own feature,
-    followed          and is, if all of its variation follows that activation.
-    steady            Is p's feature there in each of c's samples, or only on average?
+    silent, low   In how many of c's samples is p silent, and how much of its usual activation is missing in the others?
+                  Nothing is missing where p has mixed c's feature into itself (hedging).
+    level         Is p's feature there, as strongly as where p speaks in full without c?
+                  It is weaker where two features that exclude each other have similar directions.
+    returned      Is c's feature there in p's samples? A child's is there less than its parent's is in the child's samples;
+                  of two overlapping features each is there as much in the other's samples.
+    disturbed     Does p fire more rarely, more often or more weakly with c than without it?
+                  It does not where the two are independent, however much they overlap.
+    unwritten     Is something of p left in what no latent writes? c writes a constant share of a parent that varies by itself,
+                  so the rest of it is left over; of a feature of its own that is like p's, it writes all that varies.
+    cosine        Does c's decoder row write p's direction?
+
+A pair of a full absorption, by p's content over c's activation (* p speaks, o it does not):
+
+    content of p   1 |     *  *       o o  o          level: the o are as high as the *
+                     |    * * *       o  oo           unwritten: and as scattered, while c's activation is not
+                     |                                silent: no * beside c
+                   0 |....                            background
+                     +-------------------------
+                       c silent      c speaks in full
 
 All of it follows from the sums of a Stream. Pairs are indexed [p, c]: what is p's alone is a column, what is c's a row.
 """
@@ -26,7 +34,7 @@ import numpy as np
 from .stream import project
 
 ENOUGH = 20                      # see `enough`
-VARIES = 0.05**2                 # see `coupled` and `followed`
+VARIES = 0.05**2                 # see `unwritten`
 
 
 class Evidence(NamedTuple):
@@ -35,13 +43,9 @@ class Evidence(NamedTuple):
     silent: np.ndarray       # share of c's samples in which p does not fire
     low: np.ndarray          # what p lacks where it fires in c's samples, as a share of all of c's samples
     level: np.ndarray        # 1: as strong as where p speaks in full without c; 0: as where neither does
-    level_low: np.ndarray    # the same, in the samples in which p fires
     returned: np.ndarray     # level of c's direction in p's samples
     disturbed: np.ndarray    # 0: as if independent
-    carried: np.ndarray      # share of what p leaves out that c writes
-    coupled: np.ndarray      # 1: p's content is in proportion to c's activation; NaN where that hardly varies
-    followed: np.ndarray     # 1: all its variation follows c's activation; NaN where either hardly varies
-    steady: np.ndarray       # 1: p's content does not vary at all
+    unwritten: np.ndarray    # variance along p's row that nobody writes, by that of what p writes; NaN where that hardly varies
     cosine: np.ndarray       # of the decoder rows
     enough: np.ndarray       # True where there are samples to judge by
 
@@ -82,20 +86,16 @@ def background(stream, projected):
     return quotient(projected.p_in_all - projected.p_in_c - content_there, stream.samples - stream.full - p_without_c)
 
 
-def levels(stream, projected, usual_content, lack):
-    """How strongly p's direction is there in c's samples.
-
-    returns level (M, M), level_low (M, M)
+def level(stream, projected, usual_content, lack):
+    """How strongly p's direction is there in c's samples.  (M, M)
 
     [ABS-26] A level is a mean content of p, on a scale where 0 is that of the samples in which p does not fire and c does not
-             speak in full, and 1 is p's usual content. level is that of all of c's samples, weighted by what p lacks in them;
-             level_low that of those in which p fires.
+             speak in full, and 1 is p's usual content. level is that of all of c's samples, weighted by what p lacks in them.
     """
     n, n1, content = stream.full, stream.beside, stream.beside_content            # (M,), (M, M), (M, M)
     zero = background(stream, projected)                    # (M, M)
-    on_scale = lambda content: quotient(content - zero, usual_content - zero)
-    level = on_scale(quotient(projected.p_in_c - content + lack * content, n - n1 + lack * n1))
-    return level, on_scale(quotient(content, n1))
+    there = quotient(projected.p_in_c - content + lack * content, n - n1 + lack * n1)                 # (M, M)
+    return quotient(there - zero, usual_content - zero)
 
 
 def disturbed(stream, lack):
@@ -111,36 +111,6 @@ def disturbed(stream, lack):
     return np.fmax(quotient(np.maximum(np.abs(rate - without) - 3 * error, 0.0), without), lack)
 
 
-def carried(stream, projected):
-    """The share of what p leaves out that c writes.  (M, M)
-
-    [ABS-28] carried = what c's row writes along p's / what p leaves out of its content, in c's samples on average.
-    """
-    left_out = projected.p_in_c - stream.beside_acts * projected.norm             # (M, M)
-    return quotient(projected.row * stream.full_acts, left_out)
-
-
-def variation(stream, projected):
-    """How c's activation and p's content vary over c's samples, each in units of its mean there.
-
-    returns acts (M,), content (M, M), joint (M, M): the variance of the one, of the other, and their covariance
-    """
-    n, acts = stream.full, stream.full_acts                 # (M,), (M,)
-    return (quotient(stream.full_squares * n, acts**2) - 1,
-            quotient(stream.content_squares * n, projected.p_in_c**2) - 1,
-            quotient(projected.p_by_acts * n, acts * projected.p_in_c) - 1)
-
-
-def coupled(stream, projected):
-    """Whether p's content rises and falls with c's activation.  (M, M)
-
-    [ABS-29] coupled = cov(c's activation, p's content) over c's samples, in units that make it 1 where the content is
-             proportional to the activation; asked only where c's activation varies by more than 5 %.
-    """
-    acts, _, joint = variation(stream, projected)
-    return np.where(acts > VARIES, quotient(joint, acts), np.nan)
-
-
 def enough(stream):
     """Whether there is enough to judge by.  (M, M)
 
@@ -151,26 +121,6 @@ def enough(stream):
     alone = stream.full[:, np.newaxis] - stream.both_full   # (M, M)
     rare = 5 * stream.full <= 3 * stream.samples            # (M,)
     return (stream.full >= ENOUGH) & (alone >= ENOUGH) & rare & rare[:, np.newaxis]
-
-
-def followed(stream, projected):
-    """How much of the variation of p's content is explained by c's activation.  (M, M)
-
-    [ABS-37] followed = the squared correlation of the two; asked only where both vary by more than 5 %. A part of what c
-             stands for follows it in full; a parent that varies by itself does not, though c may write and read it.
-    """
-    acts, content, joint = variation(stream, projected)
-    return np.where((acts > VARIES) & (content > VARIES), quotient(joint**2, acts * content), np.nan)
-
-
-def steady(stream, projected):
-    """Whether p's content is there in each of c's samples or only on average.  (M, M)
-
-    [ABS-38] steady = mean^2 / mean square of p's content above the background, over c's samples.
-    """
-    n, zero, content = stream.full, background(stream, projected), projected.p_in_c                   # (M,), (M, M), (M, M)
-    squares = stream.content_squares - 2 * zero * content + n * zero**2           # (M, M)
-    return quotient((content - n * zero) ** 2, n * squares)
 
 
 def returned(stream, projected):
@@ -185,15 +135,26 @@ def returned(stream, projected):
     return quotient(there - zero, one - zero)
 
 
+def unwritten(stream, projected, usual_acts):
+    """How much of p varies in c's samples that no latent writes.  (M, M)
+
+    [ABS-43] unwritten = variance over c's samples of the residual x - recon along p's row / variance of what p writes over the
+             samples in which it speaks in full without c; asked only where p's activation varies by more than 5 % there.
+    """
+    n, alone = stream.full, stream.full[:, np.newaxis] - stream.both_full         # (M,), (M, M)
+    left = quotient(stream.residual_squares, n) - quotient(projected.residual_in_c, n) ** 2           # (M, M)
+    squares = quotient(stream.full_squares[:, np.newaxis] - stream.both_full_squares, alone)          # (M, M)
+    variance = squares - usual_acts**2                      # (M, M)
+    return np.where(variance > VARIES * usual_acts**2, quotient(left, variance * projected.norm**2), np.nan)
+
+
 def evidence(stream, W_dec):
     """The answers for all pairs.  stream Stream, W_dec (M, D); returns Evidence."""
     projected = project(stream, W_dec)
     usual_acts, usual_content = usual(stream)
     lack = lacking(stream, usual_acts)
-    level, level_low = levels(stream, projected, usual_content, lack)
     return Evidence(
         silent=quotient(stream.full - stream.beside, stream.full), low=quotient(lack * stream.beside, stream.full),
-        level=level, level_low=level_low, returned=returned(stream, projected),
-        disturbed=disturbed(stream, lack), carried=carried(stream, projected),
-        coupled=coupled(stream, projected), followed=followed(stream, projected), steady=steady(stream, projected),
+        level=level(stream, projected, usual_content, lack), returned=returned(stream, projected),
+        disturbed=disturbed(stream, lack), unwritten=unwritten(stream, projected, usual_acts),
         cosine=projected.cosine, enough=enough(stream))

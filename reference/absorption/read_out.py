@@ -2,24 +2,24 @@
 
 import numpy as np
 
-from .detector import THRESHOLD
+from .detector import ABSORBED
 
 
-def read_out_matrix(score, W_dec, threshold=THRESHOLD):
+def read_out_matrix(probability, W_dec, threshold=ABSORBED):
     """How much of its parent's activation one unit of a child's stands for.
 
-        A[p, c] = W_dec[c] · W_dec[p] / ||W_dec[p]||^2   where score[p, c] > threshold, else 0
+        A[p, c] = W_dec[c] · W_dec[p] / ||W_dec[p]||^2   where probability[p, c] > threshold, else 0
 
-    score      (M, M)  from `absorption_score`
-    W_dec      (M, D)
-    threshold  above which a pair counts as absorbed
+    probability  (M, M)  of `absorption_probability`
+    W_dec        (M, D)
+    threshold    above which a pair counts as absorbed
     returns A (M, M)
 
     [ABS-33] The coefficient is the child's row along its parent's, in units of the parent's row: delta in the delta family.
     """
     squares = (W_dec**2).sum(-1)[:, np.newaxis]             # (M, 1)
     along = W_dec @ W_dec.T / np.where(squares > 0, squares, 1.0)                 # (M, M)
-    return np.where(score > threshold, along, 0.0)
+    return np.where(probability > threshold, along, 0.0)
 
 
 def corrected(acts, A):

@@ -24,28 +24,28 @@ class Stream(NamedTuple):
 
     samples: float            # how many
     total: np.ndarray         # (D,)    sum of x - b_dec
-    # over the samples in which latent i fires: how many they are, and the sums of its activation, that squared, its content
+    # over the samples in which latent i fires: how many they are, and the sum of its content
     fires: np.ndarray         # (M,)
-    acts: np.ndarray          # (M,)
-    squares: np.ndarray       # (M,)
     content: np.ndarray       # (M,)
-    # the same over the samples in which it speaks in full, and the sums of x - b_dec, as it is and times the activation
+    # over those in which it speaks in full: how many, and the sums of its activation, that squared, its content, x - b_dec,
+    # and the residual x - recon
     full: np.ndarray          # (M,)
     full_acts: np.ndarray     # (M,)
     full_squares: np.ndarray  # (M,)
     full_content: np.ndarray  # (M,)
     x_when: np.ndarray        # (M, D)
-    x_loud: np.ndarray        # (M, D)
-    # of pairs: in how many samples both fire; the sum of p's squared content where c speaks in full
+    r_when: np.ndarray        # (M, D)
+    # of pairs: in how many samples both fire; where c speaks in full, the sum of the squared residual along p's row
     together: np.ndarray           # (M, M)
-    content_squares: np.ndarray    # (M, M)
+    residual_squares: np.ndarray   # (M, M)
     # over the samples in which p fires and c speaks in full: how many, and the sums of p's activation and content
     beside: np.ndarray             # (M, M)
     beside_acts: np.ndarray        # (M, M)
     beside_content: np.ndarray     # (M, M)
-    # the same over the samples in which both speak in full
+    # over those in which both speak in full: the same, and the sum of p's squared activation
     both_full: np.ndarray          # (M, M)
     both_full_acts: np.ndarray     # (M, M)
+    both_full_squares: np.ndarray  # (M, M)
     both_full_content: np.ndarray  # (M, M)
 
 
@@ -89,19 +89,20 @@ def observe(x, acts, W_dec, b_dec, floor=None):
     floor = firing_floor(x, acts, W_dec) if floor is None else floor              # (M,)
     centred = x - b_dec                                     # (B, D)
     written = np.abs(acts) * row_norms(W_dec)               # (B, M)
-    content = centred @ normalize_rows(W_dec).T             # (B, M)
+    unit = normalize_rows(W_dec)                            # (M, D)
+    content, residual = centred @ unit.T, centred - acts @ W_dec                  # (B, M), (B, D)
     fires = (written >= floor) & (acts != 0)                # (B, M)
     on = fires.astype(x.dtype)                              # (B, M)
     least = np.maximum(LOUD * floor, np.sign(acts) * content / 2)                 # (B, M)  to speak in full
     full = (fires & (written >= least)).astype(x.dtype)     # (B, M)
     return Stream(
-        samples=len(x), total=centred.sum(0),
-        fires=on.sum(0), acts=(on * acts).sum(0), squares=(on * acts**2).sum(0), content=(on * content).sum(0),
+        samples=len(x), total=centred.sum(0), fires=on.sum(0), content=(on * content).sum(0),
         full=full.sum(0), full_acts=(full * acts).sum(0), full_squares=(full * acts**2).sum(0),
-        full_content=(full * content).sum(0), x_when=full.T @ centred, x_loud=(full * acts).T @ centred,
-        together=on.T @ on, content_squares=(content**2).T @ full,
+        full_content=(full * content).sum(0), x_when=full.T @ centred, r_when=full.T @ residual,
+        together=on.T @ on, residual_squares=((residual @ unit.T) ** 2).T @ full,
         beside=on.T @ full, beside_acts=(on * acts).T @ full, beside_content=(on * content).T @ full,
-        both_full=full.T @ full, both_full_acts=(full * acts).T @ full, both_full_content=(full * content).T @ full)
+        both_full=full.T @ full, both_full_acts=(full * acts).T @ full, both_full_squares=(full * acts**2).T @ full,
+        both_full_content=(full * content).T @ full)
 
 
 def merge(one, other):
@@ -138,14 +139,13 @@ def phi(stream):
 
 
 class Projected(NamedTuple):
-    """Sums over samples of the content of p and of c: see `project`. What is the same for all c, or all p, is not repeated."""
+    """Sums over samples along decoder rows: see `project`. What is the same for all c, or all p, is not repeated."""
 
     p_in_all: np.ndarray     # (M, 1)  p's content, over all samples
     c_in_all: np.ndarray     # (M,)    c's content, over all samples
     p_in_c: np.ndarray       # (M, M)  p's content, over c's samples
     c_in_p: np.ndarray       # (M, M)  c's content, over p's samples
-    p_by_acts: np.ndarray    # (M, M)  p's content times c's activation, over c's samples
-    row: np.ndarray          # (M, M)  of c's decoder row: what one unit of c's activation writes along p's direction
+    residual_in_c: np.ndarray      # (M, M)  the residual along p's row, over c's samples
     norm: np.ndarray         # (M, 1)  length of p's decoder row: what one unit of p's activation writes
     cosine: np.ndarray       # (M, M)  of the decoder rows
 
@@ -160,5 +160,4 @@ def project(stream, W_dec):
     unit = normalize_rows(W_dec)                            # (M, D)
     in_all, in_full = unit @ stream.total, unit @ stream.x_when.T                 # (M,), (M, M)
     return Projected(p_in_all=in_all[:, np.newaxis], c_in_all=in_all, p_in_c=in_full, c_in_p=in_full.T,
-                     p_by_acts=unit @ stream.x_loud.T, row=unit @ W_dec.T, norm=row_norms(W_dec)[:, np.newaxis],
-                     cosine=unit @ unit.T)
+                     residual_in_c=unit @ stream.r_when.T, norm=row_norms(W_dec)[:, np.newaxis], cosine=unit @ unit.T)

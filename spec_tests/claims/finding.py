@@ -28,7 +28,7 @@ def judged(sae, world, seed, name):
     truth = np.zeros((len(W_dec), len(W_dec)))
     for pair, short in true_shortfalls(Member(name, "l1", world, sae, L1, None), x, magnitudes, acts).items():
         truth[pair] = short
-    return detector.absorption_score(stream, sae["W_enc"], W_dec), truth
+    return detector.absorption_probability(stream, W_dec), truth
 
 
 def zoo_of(seeds, tick):
@@ -55,7 +55,7 @@ def pairwise(seeds, tick):
     numbers = {}
     for name, members in zoo_of(seeds, tick).items():
         score, truth = flat(members, lambda s, score, t: score), flat(members, lambda s, score, t: t)
-        said, absorbed = score > detector.THRESHOLD, truth >= 0.3
+        said, absorbed = score > detector.ABSORBED, truth >= 0.3
         numbers[name] = {"absorbed pairs": int(absorbed.sum()), "of them caught": int((absorbed & said).sum()),
                          "false alarms": int(((truth < 0.1) & said).sum())}
     caught = sum(n["of them caught"] for n in numbers.values())

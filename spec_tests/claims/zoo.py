@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from sae_spec.reference.absorption.detector import THRESHOLD
+from sae_spec.reference.absorption.detector import ABSORBED, NOT_ABSORBED
 from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import ARCHITECTURES, closed_form, trained
 from sae_spec.spec_tests.claims.zoo_worlds import COMMON, NAMED, UNSEEN
@@ -65,10 +65,11 @@ def verdicts(table, name, threshold, truth="label"):
     score, label = table[name], table[truth]
     said, hit, no = score > threshold, label == 1, label == 0
     tp, fp, fn = int((said & hit).sum()), int((said & no).sum()), int((~said & hit).sum())
+    missed = int(((score < NOT_ABSORBED) & hit).sum()) if name == "score" else fn           # told that they are not
     hard = table["candidate"]
     return {"true positives": tp, "false positives": fp, "false negatives": fn,
             "true negatives": int((~said & no).sum()), "precision": tp / max(tp + fp, 1),
-            "recall": tp / max(tp + fn, 1), "AUROC": area(score, label),
+            "recall": tp / max(tp + fn, 1), "recall where told": tp / max(tp + missed, 1), "AUROC": area(score, label),
             "AUROC among candidates": area(score[hard], label[hard])}
 
 
@@ -92,19 +93,19 @@ def report(rows):
     result = {
         "SAEs trained": sum(how != "closed form" for _, how, _ in rows),
         "SAEs written down": sum(how == "closed form" for _, how, _ in rows),
-        "pairs": len(apart), "pairs in between or unclear": int(apart.sum()), "threshold": THRESHOLD,
-        "of these called absorbed": int((everything["score"][apart] > THRESHOLD).sum()),
+        "pairs": len(apart), "pairs in between or unclear": int(apart.sum()), "threshold": ABSORBED,
+        "of these called absorbed": int((everything["score"][apart] > ABSORBED).sum()),
         "largest score of a tied SAE": float(joined(rows, lambda *who: "tied" in who)["score"].max()),
-        "detector": verdicts(everything, "score", THRESHOLD),
-        "unclear as not": verdicts(everything, "score", THRESHOLD, "strict"),
-        "trained only": verdicts(joined(rows, lambda kind, how: how != "closed form"), "score", THRESHOLD),
-        "named worlds": verdicts(joined(rows, lambda kind, how: kind in (*NAMED, "tied")), "score", THRESHOLD),
-        "unseen worlds": verdicts(joined(rows, lambda kind, how: kind in UNSEEN) or everything, "score", THRESHOLD),
+        "detector": verdicts(everything, "score", ABSORBED),
+        "unclear as not": verdicts(everything, "score", ABSORBED, "strict"),
+        "trained only": verdicts(joined(rows, lambda kind, how: how != "closed form"), "score", ABSORBED),
+        "named worlds": verdicts(joined(rows, lambda kind, how: kind in (*NAMED, "tied")), "score", ABSORBED),
+        "unseen worlds": verdicts(joined(rows, lambda kind, how: kind in UNSEEN) or everything, "score", ABSORBED),
         "by world": {}, "by architecture": {}, "weights alone": {}}
     kinds, hows = dict.fromkeys(k for k, _, _ in rows), dict.fromkeys(h for _, h, _ in rows)
     for title, names, at in (("by world", kinds, 0), ("by architecture", hows, 1)):
         for name in names:
-            result[title][name] = verdicts(joined(rows, lambda *who: who[at] == name), "score", THRESHOLD)
+            result[title][name] = verdicts(joined(rows, lambda *who: who[at] == name), "score", ABSORBED)
     untied = joined(rows, lambda kind, how: "tied" not in (kind, how))
     control = joined(rows, lambda kind, how: kind in LOOK_ALIKES and how != "tied")
     for name in ("gap", "unaligned"):
@@ -113,10 +114,10 @@ def report(rows):
             "threshold, fixed with hindsight": threshold, **verdicts(untied, name, threshold),
             "look-alikes taken for absorption": share_said(control, name, threshold),
             "AUROC against look-alikes": against(everything, control, name)}
-    result["detector"]["look-alikes taken for absorption"] = share_said(control, "score", THRESHOLD)
+    result["detector"]["look-alikes taken for absorption"] = share_said(control, "score", ABSORBED)
     result["detector"]["AUROC against look-alikes"] = against(everything, control, "score")
-    errors = np.abs(everything["score"] - everything["shortfall"])[everything["label"] == 1]
-    result["detector"]["median |score - true shortfall|"] = float(np.median(errors)) if len(errors) else None
+    errors = np.abs(everything["amount"] - everything["shortfall"])[everything["label"] == 1]
+    result["detector"]["median |amount - true shortfall|"] = float(np.median(errors)) if len(errors) else None
     return result
 
 
@@ -135,7 +136,7 @@ def show(result):
     head = f"{result['SAEs trained']} trained, {result['SAEs written down']} written down, {result['pairs']} pairs"
     print(f"{head}, {result['pairs in between or unclear']} of them in between or "
           f"unclear ({result['of these called absorbed']} called absorbed); threshold {result['threshold']}")
-    columns = ("precision", "recall", "AUROC", "AUROC among candidates", "true positives", "false positives",
+    columns = ("precision", "recall", "recall where told", "AUROC", "AUROC among candidates", "true positives", "false positives",
                "false negatives", "true negatives")
     lines = {"detector": result["detector"], "  unclear as not": result["unclear as not"],
              "  trained only": result["trained only"],
@@ -143,7 +144,8 @@ def show(result):
              **{f"  {n}": v for n, v in result["by world"].items()},
              **{f"  {n}": v for n, v in result["by architecture"].items()},
              **{f"weights: {n}": v for n, v in result["weights alone"].items()}}
-    print(" " * 22 + "  ".join(f"{c.replace('true ', 'T').replace('false ', 'F')[:10]:>10}" for c in columns))
+    heads = (c.replace("true ", "T").replace("false ", "F").removeprefix("recall ")[:10] for c in columns)
+    print(" " * 22 + "  ".join(f"{head:>10}" for head in heads))
     for name, line in lines.items():
         cells = [f"{line[c]:10.3f}" if isinstance(line[c], float) else f"{line[c]:10}" for c in columns]
         print(f"{name:22}" + "  ".join(cells))
@@ -182,8 +184,8 @@ def main(argv=None):
         replace_text(each, text)
         print(f"{each} is written")
     detector = result["named worlds"]
-    holds = detector["precision"] >= 0.95 and detector["recall"] >= 0.95 and detector["AUROC"] >= 0.98
-    return 0 if holds and result["largest score of a tied SAE"] <= THRESHOLD else 1
+    holds = detector["precision"] >= 0.95 and detector["recall where told"] >= 0.95 and detector["AUROC"] >= 0.98
+    return 0 if holds and result["largest score of a tied SAE"] <= ABSORBED else 1
 
 
 if __name__ == "__main__":

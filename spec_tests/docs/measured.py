@@ -38,14 +38,14 @@ def zoo():
     head = (f"{measured['SAEs trained']} trained SAEs and {measured['SAEs written down']} written down, {measured['pairs']} pairs "
             f"of latents, one threshold ({measured['threshold']}); largest score of a tied SAE: "
             f"{measured['largest score of a tied SAE']:g}.")
-    columns = ["", "absorbed pairs", "precision", "recall", "AUROC", "look-alikes taken for absorption"]
+    columns = ["", "absorbed pairs", "precision", "recall", "recall where told", "AUROC", "look-alikes taken for absorption"]
     return f"{head}\n\n" + table(columns, [[name, *zoo_cells(line)] for name, line in lines.items()])
 
 
 def zoo_cells(line):
     """The numbers of one row of the zoo."""
-    qualities = ("–" if line[name] is None else f"{line[name]:.3f}" for name in ("precision", "recall", "AUROC"))
-    look_alikes = f"{line['look-alikes taken for absorption']:.1%}" if len(line) > 8 else ""
+    qualities = ("–" if line[name] is None else f"{line[name]:.3f}" for name in ("precision", "recall", "recall where told", "AUROC"))
+    look_alikes = f"{line['look-alikes taken for absorption']:.1%}" if "look-alikes taken for absorption" in line else ""
     return [str(line["true positives"] + line["false negatives"]), *qualities, look_alikes]
 
 
@@ -55,11 +55,15 @@ def questions():
     names = ("AUROC", "precision", "recall", "best F1", "unclear as not, best F1")
     cells = lambda line: ["–" if line[name] is None else f"{line[name]:.3f}" for name in names]
     lines = measured["scores"] | {f"the sum without “{name}”": line for name, line in measured["without"].items()}
+    lines |= {f"the sum, and “{name}”": line for name, line in measured["with"].items()}
     kinds = {f"of these, {name}": line for name, line in measured["by kind"].items()}
-    everything = measured["scores"]["sum of questions"]
+    everything, verdicts = measured["scores"]["sum of questions"], measured["verdicts"]
     head = (f"{measured['kinds']} kinds of world, {everything['absorbed']} absorbed pairs, {everything['not']} that are not, "
             f"{everything['unclear']} unclear; {measured['judged pairs']} judged, with an expected calibration error of "
-            f"{measured['calibration error of judged pairs']:.3f}.")
+            f"{measured['calibration error of judged pairs']:.3f}. Of the pairs whose truth is clear and that are called absorbed "
+            f"{verdicts['absorbed that are']:.3f} are; of the absorbed ones of which it can be told "
+            f"{verdicts['absorbed that are told so']:.3f} are told so; of {verdicts['absorbed of which it cannot be told']:.3f} of "
+            f"them, and {verdicts['clear pairs of which it cannot be told']:.3f} of all, it cannot be told.")
     rows = [[name, str(line["absorbed"]), *cells(line)] for name, line in (lines | kinds).items()]
     return f"{head}\n\n" + table(["", "absorbed pairs", *names], rows)
 

@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
 from sae_spec.reference.worlds import toy_worlds
-from sae_spec.reference.absorption.detector import THRESHOLD
+from sae_spec.reference.absorption import detector
+from sae_spec.reference.absorption.evidence import Evidence
 from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.spec_tests.claims import fleet, zoo
 from sae_spec.spec_tests.claims.__main__ import main
@@ -20,7 +21,6 @@ from sae_spec.spec_tests.claims.detector import __main__ as detector_experiment
 from sae_spec.spec_tests.claims.detector import fit, worlds
 from sae_spec.spec_tests.claims.detector.__main__ import pairs as detector_pairs
 from sae_spec.spec_tests.claims.detector.members import written_down
-from sae_spec.spec_tests.claims.detector.questions import CHOSEN, answers
 from sae_spec.spec_tests.claims.training import beside, grounds, hidden, knob, start
 from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import closed_form
@@ -70,18 +70,18 @@ def test_a_fleet_of_one_is_the_trainer(architecture, training):
 
 
 def test_a_closed_form_of_the_zoo_is_labelled_by_its_delta():
-    """A hierarchy written down: the label, the true shortfall and the score agree."""
+    """A hierarchy written down: the label, the true shortfall, the amount and the verdict agree."""
     seen = set()
     for seed in range(12):
         member = closed_form("hierarchy", np.random.default_rng(seed))
         table = pairs(member, seed)
         one = table["label"] == 1
         seen |= {int(one.sum())}
-        assert one.sum() <= 1 and not (table["score"][table["label"] == 0] > THRESHOLD).any()
-        assert np.abs(table["score"] - table["shortfall"])[one].max(initial=0) < 0.05
+        assert one.sum() <= 1 and not (table["score"][table["label"] == 0] > detector.ABSORBED).any()
+        assert np.abs(table["amount"] - table["shortfall"])[one].max(initial=0) < 0.05
     assert seen == {0, 1}
     tied = pairs(closed_form("tied", np.random.default_rng(0)), 0)
-    assert not tied["score"].any() and not (tied["label"] == 1).any()
+    assert (tied["score"] < detector.NOT_ABSORBED).all() and not (tied["label"] == 1).any()
 
 
 def test_a_remedy_of_the_budget_stands_in_productions_place():
@@ -262,7 +262,7 @@ def test_the_text_of_the_hidden_states_is_the_same_every_time(tmp_path):
     assert hidden.docstrings(tmp_path) == hidden.docstrings(tmp_path)
 
 
-# ---------------------------------------------------------------- what a detector might add up
+# ---------------------------------------------------------------- what the detector adds up
 
 def test_what_is_absorbed_in_a_written_down_sae_is_labelled_so_and_answered_so():
     """Of every hierarchy, the parent and its child as far as delta says; of independent features that overlap, nothing."""
@@ -273,8 +273,9 @@ def test_what_is_absorbed_in_a_written_down_sae_is_labelled_so_and_answered_so()
             delta = member.params["W_dec"][1] @ member.params["W_dec"][0] if most else 0.0
             absorbed = np.flatnonzero(table["label"] == 1)
             assert len(absorbed) == (most if delta > 0.35 else 0), (kind, seed, delta)
-            yes = answers(table, ["missing", "there"])[absorbed]
-            assert yes.min(initial=1) > 0.9, (kind, seed)   # 1, but for the chance of which samples have both
+            yes = detector.answers(Evidence(*(table[name] for name in Evidence._fields)))
+            for question in ("missing", "there"):           # 1, but for the chance of which samples have both
+                assert yes[question][absorbed].min(initial=1) > 0.9, (kind, seed)
 
 
 def test_weights_are_found_again_and_say_nothing_of_a_kind_they_have_seen():
@@ -302,5 +303,12 @@ def test_the_detectors_experiment_is_reported(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(detector_experiment, "KINDS", dict.fromkeys(("hierarchy", "overlap", "tree")))
     assert detector_experiment.main(["--each", "2", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "detector.json").read_text())
-    assert set(result["by kind"]) == {"hierarchy", "overlap", "tree"} and set(result["without"]) == set(CHOSEN)
+    assert set(result["by kind"]) == {"hierarchy", "overlap", "tree"} and set(result["without"]) == set(detector.QUESTIONS)
     assert result["scores"]["sum of questions"]["AUROC"] > 0.9 and "each kind left out" in capsys.readouterr().out
+
+
+def test_the_weights_of_the_specification_are_those_that_were_found():
+    """To the tenth: the record is what `python -m sae_spec.spec_tests.claims.detector --record` wrote."""
+    found = json.loads((detector_experiment.MEASURED / "detector.json").read_text())["weights"]
+    assert {name: round(weight, 1) for name, weight in found.items()} == \
+        {name: question.weight for name, question in detector.QUESTIONS.items()} | {"1": detector.INTERCEPT}

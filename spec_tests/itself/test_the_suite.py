@@ -99,8 +99,8 @@ WITHOUT_A_MISTAKE = set("""
     saebench-negative-main-counts-as-off saebench-no-absorbers saebench-no-absorbers-but-main-on-paper
     saebench-cosine-of-the-absorber saebench-full-tie-first saebench-silent-is-below-its-limit
     saebench-absorber-called-main saebench-absorber-not-main recall-hole-full recall-hole-never-with-child
-    hedging-nothing patterns-hedging detector-no-absorption detector-independent-is-not-disturbed
-    detector-nearly-one-feature read-out-zero-row-parent delta-family-none delta-l1-disentangled
+    hedging-nothing patterns-hedging detector-independent-is-not-disturbed
+    read-out-zero-row-parent delta-family-none delta-l1-disentangled
     hedging-angle-never-together
     l0-bandwidth-zero l0-bandwidth-negative
 """.split())

@@ -14,8 +14,7 @@ CUTS = {"[cuts]": "rows after which the stream is cut; the pieces are observed a
 STREAM = {"x": "(B, D)", "acts": "(B, M)", "W_dec": "(M, D)", "b_dec": "(D,)",
           "[floor]": "(M,)  what a latent must write to fire (that of the whole stream, before it is cut)"}
 LATENT = {"latent": "the index of the parent's latent"}
-EVIDENCE = ("silent", "low", "level", "level_low", "returned", "disturbed", "carried", "coupled", "followed", "steady", "cosine",
-            "enough")
+EVIDENCE = "silent", "low", "level", "returned", "disturbed", "unwritten", "cosine", "enough"
 
 
 @ABS.operation("how much of a feature others than its main latents write, by SAEBench's metric",
@@ -100,19 +99,19 @@ def cofiring(on, config, x, acts, W_dec, b_dec, floor=None):
             "lift": on.stream.lift(stream), "phi": on.stream.phi(stream)}
 
 
-@ABS.operation("how much of a parent is absorbed into a child: the detector, and the evidence it adds up", CUTS | TIED,
-               STREAM | {"[W_enc]": "(M, D)  untied only"}, {"score": "(M, M)"} | {name: "(M, M)" for name in EVIDENCE})
-def absorption_score(on, config, x, acts, W_dec, b_dec, floor=None, W_enc=None):
-    stream = stream_of(on, config, x, acts, W_dec, b_dec, floor_of(on, x, acts, W_dec, floor))
-    score = on.detector.absorption_score(stream, encoder_of(config, W_enc, W_dec), W_dec)
-    return {"score": score} | on.detector.evidence(stream, W_dec)._asdict()
+@ABS.operation("which latents are absorbed into which: the detector, and the evidence it adds up", CUTS,
+               STREAM, {"probability": "(M, M)", "verdict": "(M, M)  1 absorbed, 0 not, -1 cannot be told"}
+               | {name: "(M, M)" for name in EVIDENCE})
+def absorption(on, config, x, acts, W_dec, b_dec, floor=None):
+    of = on.evidence.evidence(stream_of(on, config, x, acts, W_dec, b_dec, floor_of(on, x, acts, W_dec, floor)), W_dec)
+    return {"probability": on.detector.probability(of), "verdict": on.detector.verdict(of)} | of._asdict()
 
 
 @ABS.operation("activations with what absorbing children carry given back to their parents",
-               {"[threshold]": "the score above which a child is taken for absorbing (the detector's)"},
-               {"acts": "(B, M)", "score": "(M, M)", "W_dec": "(M, D)"}, {"A": "(M, M)", "read_out": "(B, M)"})
-def corrected_read_out(on, config, acts, score, W_dec):
-    A = on.read_out.read_out_matrix(score, W_dec, config.get("threshold", on.detector.THRESHOLD))
+               {"[threshold]": "the probability above which a child is taken for absorbing (the detector's)"},
+               {"acts": "(B, M)", "probability": "(M, M)", "W_dec": "(M, D)"}, {"A": "(M, M)", "read_out": "(B, M)"})
+def corrected_read_out(on, config, acts, probability, W_dec):
+    A = on.read_out.read_out_matrix(probability, W_dec, config.get("threshold", on.detector.ABSORBED))
     return {"A": A, "read_out": on.read_out.corrected(acts, A)}
 
 

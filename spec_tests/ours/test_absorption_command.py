@@ -74,10 +74,10 @@ def test_the_report_names_who_is_absorbed_into_whom(sae_spec, folder, run):
     words = [run, "--data", "acts.npy", "--report", "out", "--truth", "truth.npy"]
     for more in ([], ["--directions", "directions.npy"]):
         status, err = sae_spec(*words, *more)
-        assert status == 0 and "1 absorbed pairs, 1 latents lose firings" in err
+        assert status == 0 and "1 absorbed pairs, 0 of which it cannot be told, 1 latents are absorbed" in err
         document = json.loads((folder / "out" / "absorption.json").read_text())
         (pair,), (parent,) = document["pairs"], document["parents"]
-        assert (pair["parent"], pair["child"]) == (0, 1) and pair["score"] > 0.95
+        assert (pair["parent"], pair["child"]) == (0, 1) and pair["probability"] > 0.9 and pair["amount"] > 0.95
         true = np.load("truth.npy")
         parents, children = true[:, 0].sum(), true[:, 1].sum()
         assert parent["firings lost"] == children and abs(parent["share lost"] - children / parents) < 1e-9

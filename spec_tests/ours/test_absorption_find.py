@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from sae_spec.reference.absorption import detector, read_out
+from sae_spec.reference.absorption import detector, evidence, read_out
 from sae_spec.reference.absorption.stream import observe
 from sae_spec.reference.worlds import theory, toy_worlds
 from sae_spec.reference.worlds.toy_models import draw
@@ -41,22 +41,23 @@ def planted(delta=DELTA, tied=False, dtype=torch.float64):
     return sae, torch.tensor(x, dtype=dtype), magnitudes > 0
 
 
-@pytest.mark.parametrize("delta", [0.5, 0.75, 1.0])
+@pytest.mark.parametrize("delta", [0.625, 0.75, 1.0])
 def test_the_planted_pair_is_found_and_nothing_else(delta):
     sae, rows, on = planted(delta)
     report = find_absorption(sae, rows)
     (pair,), (parent,) = report.pairs, report.parents
     silenced = int(on[:, 1].sum()) if delta == 1 else 0
-    assert (pair.parent, pair.child) == (0, 1) and abs(pair.score - delta) < 1e-9
-    assert abs(pair.silent + pair.low - delta) < 1e-9 and abs(pair.level - 1) < 1e-9 and abs(pair.carried - 1) < 1e-9
+    assert (pair.parent, pair.child) == (0, 1) and 0.85 < pair.probability < 0.95
+    assert abs(pair.amount - delta) < 1e-9 and pair.amount == pair.silent + pair.low and abs(pair.level - 1) < 1e-9
+    assert pair.against == "unwritten"                      # nothing varies in this world, so that is not asked
     assert (parent.parent, parent.children, parent.firings_lost) == (0, (1,), silenced)
-    assert parent.firings == on[:, 0].sum() - silenced and parent.share_lost == silenced / on[:, 0].sum()
+    assert parent.firings == on[:, 0].sum() - silenced and abs(parent.share_lost - delta * on[:, 1].sum() / on[:, 0].sum()) < 1e-9
     assert (report.samples, report.latents_that_fire, report.candidates_per_latent) == (N, 4, 4)
-    assert not find_absorption(sae, rows, threshold=min(delta + 1e-6, 1.0)).pairs
+    assert not find_absorption(sae, rows, threshold=pair.probability + 1e-6).pairs
 
 
 @pytest.mark.parametrize("off, dtype", [(1e-12, torch.float64), (1e-6, torch.float32)])
-@pytest.mark.parametrize("delta", [0.5, 1.0])
+@pytest.mark.parametrize("delta", [0.75, 1.0])
 def test_a_b_dec_that_is_slightly_off_hides_nothing(delta, off, dtype):
     """Samples with no feature in them are off by so little, and latents are on in them."""
     sae, rows, on = planted(delta, dtype=dtype)
@@ -64,25 +65,38 @@ def test_a_b_dec_that_is_slightly_off_hides_nothing(delta, off, dtype):
         sae.b_dec -= off * (sae.W_enc[0] + sae.W_enc[1])    # both latents of the pair read it
     report = find_absorption(sae, rows)
     (pair,), (parent,) = report.pairs, report.parents
-    assert (pair.parent, pair.child) == (0, 1) and abs(pair.score - delta) < 1e-4
+    assert (pair.parent, pair.child) == (0, 1) and abs(pair.amount - delta) < 1e-4
     assert parent.firings == on[:, 0].sum() - (on[:, 1].sum() if delta == 1 else 0)
     assert (sae.encode(rows)[:, 0] != 0).sum() > parent.firings
 
 
 def test_every_pair_and_number_is_the_references():
-    """A threshold of 0: whatever has a score at all, the strongest first."""
+    """A threshold of 0: whatever has a probability at all, the most probable first."""
     sae, rows, _ = planted()
-    arrays = {name: getattr(sae, name).detach().numpy() for name in ("W_enc", "W_dec", "b_dec")}
-    stream = observe(rows.numpy(), sae.encode(rows).detach().numpy(), arrays["W_dec"], arrays["b_dec"])
-    score = detector.absorption_score(stream, arrays["W_enc"], arrays["W_dec"])
-    report, evidence = find_absorption(sae, rows, threshold=0.0), detector.evidence(stream, arrays["W_dec"])
-    assert {(pair.parent, pair.child) for pair in report.pairs} == set(zip(*map(np.ndarray.tolist, np.nonzero(score))))
-    assert [pair.score for pair in report.pairs] == sorted((pair.score for pair in report.pairs), reverse=True)
+    W_dec, b_dec = (getattr(sae, name).detach().numpy() for name in ("W_dec", "b_dec"))
+    want = evidence.evidence(observe(rows.numpy(), sae.encode(rows).detach().numpy(), W_dec, b_dec), W_dec)
+    probability, report = detector.probability(want), find_absorption(sae, rows, threshold=0.0)
+    assert {(pair.parent, pair.child) for pair in report.pairs} == set(zip(*map(np.ndarray.tolist, np.nonzero(probability))))
+    assert [pair.probability for pair in report.pairs] == sorted((pair.probability for pair in report.pairs), reverse=True)
     for pair in report.pairs:
         place = pair.parent, pair.child
-        assert abs(pair.score - score[place]) < 1e-9
-        for name in AbsorbedPair._fields[3:]:
-            np.testing.assert_allclose(getattr(pair, name), getattr(evidence, name)[place], atol=1e-9, err_msg=name)
+        assert abs(pair.probability - probability[place]) < 1e-9
+        costs = {name: question.weight * (1 - detector.answers(want)[name][place]) for name, question in detector.QUESTIONS.items()}
+        assert costs[pair.against] == max(costs.values())
+        for name in set(AbsorbedPair._fields) & set(want._fields):
+            np.testing.assert_allclose(getattr(pair, name), getattr(want, name)[place], atol=1e-9, err_msg=name)
+
+
+def test_what_cannot_be_told_is_counted_and_listed():
+    """Three eighths absorbed where nothing varies; and too few samples to say anything."""
+    sae, rows, _ = planted(0.375)
+    report = find_absorption(sae, rows)
+    near = report.near_misses[0]
+    assert not report.pairs and (near.parent, near.child) == (0, 1) and abs(near.amount - 0.375) < 1e-9
+    assert (report.judged.absorbed, report.judged.cannot_tell, report.judged.latents) == (0, len(report.near_misses), 4)
+    few = find_absorption(sae, rows[:100]).judged
+    assert few.latents_too_rare > 0 and few.too_few_samples > 0 and few.latents + few.latents_too_rare + few.latents_background == 4
+    assert find_absorption(planted()[0], rows).judged.absorbed == 1
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -91,9 +105,9 @@ def test_the_corrected_read_out_gives_the_parent_back(dtype):
     report, acts = find_absorption(sae, rows), sae.encode(rows).detach()
     before = acts.clone()
     got = report.corrected(acts)
-    score = np.zeros((4, 4))
-    score[0, 1] = report.pairs[0].score
-    A = read_out.read_out_matrix(score, sae.W_dec.detach().double().numpy())
+    probability = np.zeros((4, 4))
+    probability[0, 1] = report.pairs[0].probability
+    A = read_out.read_out_matrix(probability, sae.W_dec.detach().double().numpy())
     tolerance = 100 * torch.finfo(dtype).eps                # of numbers near 1, after a product of six terms
     np.testing.assert_allclose(got.numpy(), read_out.corrected(acts.numpy(), A), atol=tolerance)
     np.testing.assert_allclose(got[:, 0].numpy(), on[:, 0], atol=tolerance)
@@ -128,8 +142,8 @@ def test_a_tied_sae_is_judged_like_any_other():
         assert report.tied == tied
         found.append(report.pairs)
     (pair,), again = found
-    assert (pair.parent, pair.child, pair.silent, pair.score) == (0, 1, 1, 1)
-    np.testing.assert_allclose(again, [pair])
+    assert (pair.parent, pair.child, pair.silent, pair.amount) == (0, 1, 1, 1)
+    assert again[0].to_dict() == pair.to_dict() and len(again) == 1
 
 
 def test_no_rows_no_pairs():
@@ -155,7 +169,7 @@ def test_the_document_is_what_the_command_writes(tmp_path, monkeypatch, capsys):
     document = json.loads((tmp_path / "out" / "absorption.json").read_text())
     want = find_absorption(sae.eval(), rows, top=3, threshold=0.5).to_dict("run", "acts.npy")
     assert document == want and list(document) == list(want) and len(document["pairs"]) == 1
-    assert document["pairs"][0]["coupled"] is None          # the child does not vary: asked of nothing, and JSON has no NaN
+    assert document["pairs"][0]["unwritten"] is None        # the parent does not vary: asked of nothing, and JSON has no NaN
 
 
 def test_progress_is_told_to_the_end():
@@ -167,7 +181,7 @@ def test_progress_is_told_to_the_end():
     last = {stage: (done, total) for stage, done, total in told}
     assert last == {"candidate pairs": (1, 1), "activations": (N, N), "evidence": (4, 4)}
     assert [done for stage, done, _ in told if stage == "activations"] == list(range(1000, N + 1, 1000))
-    np.testing.assert_allclose(loud.pairs[0], quiet.pairs[0], rtol=1e-12)   # sums in another order
+    np.testing.assert_allclose(loud.pairs[0][:-1], quiet.pairs[0][:-1], rtol=1e-12)         # sums in another order
 
 
 @pytest.mark.parametrize("change, said", [

@@ -5,14 +5,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from sae_spec.reference.absorption import detector, read_out
+from sae_spec.reference.absorption import detector, evidence, read_out
 from sae_spec.reference.absorption.stream import firing_floor, observe
 from sae_spec.reference.worlds import theory, toy_worlds
 from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.reference.worlds.toy_models import draw
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder
 from sae_spec.torch_impl.absorption import pairs, scan
-from sae_spec.torch_impl.absorption.detector import COSINES, score_of
+from sae_spec.torch_impl.absorption.detector import ABSORBED, COSINES, probability
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_candidates_are_the_nearest_rows_within_the_bounds(seed, M, top, block):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("cuts", [(), (1500,), (7, 8, 3000)])
-def test_evidence_and_score_are_the_references(seed, cuts):
+def test_evidence_and_probability_are_the_references(seed, cuts):
     rng = np.random.default_rng(seed)
     x, acts, W_enc, W_dec, b_dec = absorbing_tree(rng, rng.uniform(0, 1, 9))
     stream = observe(x, acts, W_dec, b_dec)
@@ -61,22 +61,22 @@ def test_evidence_and_score_are_the_references(seed, cuts):
         scan.count(shard, index, torch.tensor(x[piece]), torch.tensor(acts[piece]), *tensors)
         counts = scan.merge(counts, shard)
     answers, c, there = pairs.evidence(counts, index, tensors[0]), np.arange(20)[:, None], index.numpy() >= 0
-    want, at = detector.evidence(stream, W_dec), (index.numpy(), c)
+    want, at = evidence.evidence(stream, W_dec), (index.numpy(), c)
     assert there.any()
     for name in want._fields:
         mine, theirs = getattr(answers, name).numpy()[there], getattr(want, name)[at][there]
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9, err_msg=name)
-    dense = detector.absorption_score(stream, W_enc, W_dec)
-    mine = score_of(answers).numpy()
+    dense = detector.probability(want)
+    mine = probability(answers).numpy()
     np.testing.assert_allclose(mine[there], dense[at][there], atol=1e-9)
     assert not mine[~there].any()
-    assert (dense > detector.THRESHOLD).sum() == (mine > detector.THRESHOLD).sum() > 0     # none is lost
+    assert (dense > ABSORBED).sum() == (mine > ABSORBED).sum() > 0                # none is lost
 
 
 def test_the_read_out_is_the_references():
     rng = np.random.default_rng(5)
     x, acts, W_enc, W_dec, b_dec = absorbing_tree(rng, np.full(9, 0.8))
-    dense = detector.absorption_score(observe(x, acts, W_dec, b_dec), W_enc, W_dec)
+    dense = detector.absorption_probability(observe(x, acts, W_dec, b_dec), W_dec)
     A = read_out.read_out_matrix(dense, W_dec)
     parents, children = map(torch.tensor, np.nonzero(A))
     along = pairs.coefficients(parents, children, torch.tensor(W_dec))
@@ -89,7 +89,7 @@ def test_no_latent_fires():
     W = torch.eye(3, dtype=torch.float64)
     index, counts = scan.candidates(W, 2), scan.no_counts(W, 2)
     scan.count(counts, index, torch.ones(5, 3).double(), torch.zeros(5, 3).double(), W, torch.zeros(3), torch.ones(3))
-    assert counts.samples == 5 and not score_of(pairs.evidence(counts, index, W)).any()
+    assert counts.samples == 5 and not probability(pairs.evidence(counts, index, W)).any()
 
 
 def test_the_delta_family_is_found():
@@ -102,9 +102,10 @@ def test_the_delta_family_is_found():
     counts, acts = scan.no_counts(W, 2), np.maximum(x @ W_enc.T, 0)
     floor = torch.tensor(firing_floor(x, acts, W_dec))
     scan.count(counts, index, torch.tensor(x), torch.tensor(acts), W, torch.zeros(4), floor)
-    scores = score_of(pairs.evidence(counts, index, W))
-    parents, children, slots = pairs.detected(scores, index)
-    assert (parents.tolist(), children.tolist()) == ([0], [1]) and abs(scores[1, slots[0]] - 0.75) < 1e-6
+    found = pairs.evidence(counts, index, W)
+    children, slots = pairs.ranked(probability(found) > ABSORBED, probability(found))
+    (child,), (slot,) = children.tolist(), slots.tolist()
+    assert (index[child, slot], child) == (0, 1) and abs(found.silent[child, slot] + found.low[child, slot] - 0.75) < 1e-6
 
 
 @pytest.mark.parametrize("activation", ["relu", "abs_topk"])

@@ -82,8 +82,8 @@ def test_what_is_saved_takes_the_data_as_it_is(activation, size, tmp_path):
 
 def test_absorption_reads_small_data_as_it_reads_any(tmp_path):
     reports = [find_absorption(trained(ROWS * unit, tmp_path / str(unit), "topk")[0], ROWS * unit) for unit in (1.0, 2.0**-66)]
-    assert [[(pair.parent, pair.child, pair.score) for pair in report.pairs] for report in reports][0] == \
-           [(pair.parent, pair.child, pair.score) for pair in reports[1].pairs]
+    assert [[(pair.parent, pair.child, pair.probability) for pair in report.pairs] for report in reports][0] == \
+           [(pair.parent, pair.child, pair.probability) for pair in reports[1].pairs]
 
 
 def test_without_normalizing_the_data_is_trained_on_as_it_is(tmp_path):

@@ -1,4 +1,10 @@
-"""ABS, the detector: how far is latent p absorbed into latent c? From weights and a Stream alone, without the truth."""
+"""ABS, the detector: is latent p absorbed into latent c? From weights and a Stream alone, without the truth.
+
+Answers from 0 to 1 to six questions, weighted and added up, are log odds. `probability`, `verdict` and `answers` serve Evidence
+of any shape (...).
+"""
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -6,36 +12,60 @@ from torch import Tensor
 from .evidence import Evidence, evidence
 from .stream import Stream
 
-THRESHOLD = 0.1875   # a score above it says absorbed
+
+class Question(NamedTuple):
+    """The values up to which the answer is no, and from which on it is yes, and what a full yes adds to the log odds."""
+
+    no: float
+    yes: float
+    weight: float
+
+
+QUESTIONS = {
+    "missing": Question(0.1, 0.3, 2.3),     # of p's usual activation, in c's samples
+    "there": Question(0.4, 1, 4.0),         # p's feature in c's samples
+    "alike": Question(0.1, 0.6, 3.6),       # their decoder rows
+    "one way": Question(0.1, 0.5, 2.2),     # p's feature is more in c's samples than c's in p's
+    "disturbed": Question(0.1, 0.2, 2.1),   # p's firing, by c
+    "unwritten": Question(0, 1, 2.3),       # is what varies of p in c's samples
+}
+INTERCEPT = -11.5
 COSINES = 0.05, 0.98             # of the decoder rows: above the first, below the second
+ABSORBED, NOT_ABSORBED = 0.8, 0.1            # a probability above the first, below the second
 
 
-def ramp(value: Tensor, low: float, high: float) -> Tensor:
-    """0 up to low, 1 from high on, straight in between; 0 for NaN."""
-    return ((value - low) / (high - low)).clamp(0, 1).nan_to_num(0)
+def answers(of: Evidence) -> dict[str, Tensor]:
+    """The answer (...) to each question, 0 where it cannot be asked."""
+    values = {"missing": of.silent.nan_to_num(0) + of.low.nan_to_num(0), "there": of.level, "alike": of.cosine,
+              "one way": of.level - of.returned, "disturbed": of.disturbed, "unwritten": of.unwritten}
+    return {name: answer(values[name], question) for name, question in QUESTIONS.items()}
 
 
-def absorption_score(stream: Stream, W_enc: Tensor, W_dec: Tensor) -> Tensor:
-    """Score (M, M) float64 from 0 to 1, indexed [parent, child]; W_dec (M, D), W_enc of that shape is not read.
-
-    Clauses: ABS-30, ABS-32, ABS-41.
-    """
-    return score_of(evidence(stream, W_dec)).fill_diagonal_(0)
+def answer(value: Tensor, question: Question) -> Tensor:
+    """How far (...) a value is from no, 0, to yes, 1."""
+    return ((value - question.no) / (question.yes - question.no)).clamp(0, 1).nan_to_num(0)
 
 
-def score_of(answers: Evidence) -> Tensor:
-    """The score of pairs, in the shape of their Evidence.  Clauses: ABS-30, ABS-32."""
-    silent, low = answers.silent.nan_to_num(0), answers.low.nan_to_num(0)
-    shortfall = torch.maximum((silent + low) * there(answers.level, answers.returned),
-                              low * there(answers.level_low, answers.returned))
-    by_itself = ramp(1 - answers.followed, 0.3, 0.6) * ramp(answers.steady, 0.7, 0.85)
-    free = torch.maximum(ramp(1 - answers.coupled, 0.3, 0.6), by_itself).where(~answers.coupled.isnan(), 1)
-    explained = ramp(answers.disturbed, 0.1, 0.25) * ramp(answers.carried, 0.3, 0.6) * ramp(answers.steady, 0.4, 0.6) * free
+def candidate(of: Evidence) -> Tensor:
+    """Whether (...) bool rows are alike, and not the same.  Clauses: ABS-32."""
     least, most = COSINES
-    asked = answers.enough & (least < answers.cosine) & (answers.cosine < most)
-    return (shortfall * explained).where(asked, 0)
+    return (least < of.cosine) & (of.cosine < most)
 
 
-def there(level: Tensor, returned: Tensor) -> Tensor:
-    """1 at full level, 0 well below or above, and where the child's direction is as strong in the parent's samples."""
-    return ramp(level, 0.8, 0.9) * ramp(2 - level, 0, 0.5) * ramp(level - returned, 0.1, 0.2)
+def probability(of: Evidence) -> Tensor:
+    """How likely absorption is (...), from 0 to 1; 0 where that cannot be judged.  Clauses: ABS-30, ABS-32."""
+    given = answers(of)
+    log_odds = sum((weight * given[name] for name, (_, _, weight) in QUESTIONS.items()), torch.full_like(of.cosine, INTERCEPT))
+    return log_odds.sigmoid().where(candidate(of) & of.enough, 0)
+
+
+def verdict(of: Evidence) -> Tensor:
+    """1 absorbed, 0 not, -1 where it cannot be told; (...) int64.  Clauses: ABS-44."""
+    p = probability(of)
+    told = ~candidate(of) | of.enough & (p < NOT_ABSORBED)
+    return (p > ABSORBED).long() - (~told & (p <= ABSORBED)).long()
+
+
+def absorption_probability(stream: Stream, W_dec: Tensor) -> Tensor:
+    """The probability (M, M) float64 for all pairs, [parent, child]; W_dec (M, D).  Clauses: ABS-30, ABS-32."""
+    return probability(evidence(stream, W_dec))

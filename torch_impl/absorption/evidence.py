@@ -14,15 +14,13 @@ from torch import Tensor
 from .stream import Projected, Stream, project
 
 ENOUGH = 20          # samples of c, and of p in full without c, below which nothing is said
-VARIES = 0.05 ** 2               # relative variance above which `coupled` and `followed` are asked
+VARIES = 0.05 ** 2               # relative variance of p's activation above which `unwritten` is asked
 
 
 class LatentSums(NamedTuple):
     """What a Stream sums over the samples of single latents."""
 
     fires: Tensor
-    acts: Tensor
-    squares: Tensor
     content: Tensor
     full: Tensor
     full_acts: Tensor
@@ -41,12 +39,13 @@ class PairSums(NamedTuple):
     samples: Tensor              # ()
     parent: LatentSums
     child: LatentSums
-    content_squares: Tensor
+    residual_squares: Tensor
     beside: Tensor
     beside_acts: Tensor
     beside_content: Tensor
     both_full: Tensor
     both_full_acts: Tensor
+    both_full_squares: Tensor
     both_full_content: Tensor
 
 
@@ -54,18 +53,14 @@ OF_A_PAIR = PairSums._fields[3:]                 # what a Stream sums over the s
 
 
 class Evidence(NamedTuple):
-    """What the score is made of, one number a pair; NaN where there is nothing to divide by."""
+    """What the probability is made of, one number a pair; NaN where there is nothing to divide by."""
 
     silent: Tensor
     low: Tensor
     level: Tensor
-    level_low: Tensor
     returned: Tensor
     disturbed: Tensor
-    carried: Tensor
-    coupled: Tensor
-    followed: Tensor
-    steady: Tensor
+    unwritten: Tensor
     cosine: Tensor
     enough: Tensor               # bool
 
@@ -95,15 +90,14 @@ def background(stream: PairSums, projected: Projected) -> Tensor:
     return quotient(projected.p_in_all - projected.p_in_c - p_without_c, count)
 
 
-def levels(stream: PairSums, projected: Projected, usual_content: Tensor, lack: Tensor) -> tuple[Tensor, Tensor]:
-    """Where p's content in c's samples lies, from 0 at the background to 1 at its usual content; two of (...).
+def level(stream: PairSums, projected: Projected, usual_content: Tensor, lack: Tensor) -> Tensor:
+    """Where p's content in c's samples lies (...), from 0 at the background to 1 at its usual content.
 
-    The first weighs c's samples by what p lacks in them, the second is over those in which p fires. Clauses: ABS-26.
+    Each sample weighs what p lacks in it. Clauses: ABS-26.
     """
     zero, present = background(stream, projected), 1 - lack
     missed = quotient(projected.p_in_c - present * stream.beside_content, stream.child.full - present * stream.beside)
-    fired = quotient(stream.beside_content, stream.beside)
-    return quotient(missed - zero, usual_content - zero), quotient(fired - zero, usual_content - zero)
+    return quotient(missed - zero, usual_content - zero)
 
 
 def disturbed(stream: PairSums, lack: Tensor) -> Tensor:
@@ -114,23 +108,13 @@ def disturbed(stream: PairSums, lack: Tensor) -> Tensor:
     return torch.fmax(quotient(((beside - without).abs() - chance).clamp_min(0), without), lack)
 
 
-def carried(stream: PairSums, projected: Projected) -> Tensor:
-    """The share (...) of what p leaves out in c's samples that c's row writes.  Clauses: ABS-28."""
-    return quotient(projected.row * stream.child.full_acts, projected.p_in_c - stream.beside_acts * projected.norm)
-
-
-def variation(stream: PairSums, projected: Projected) -> tuple[Tensor, Tensor, Tensor]:
-    """Over c's samples, in units of the means: variance of c's activation, of p's content, their covariance; (...) each."""
-    child, content = stream.child, projected.p_in_c
-    return (quotient(child.full_squares * child.full, child.full_acts.square()) - 1,
-            quotient(stream.content_squares * child.full, content.square()) - 1,
-            quotient(projected.p_by_acts * child.full, child.full_acts * content) - 1)
-
-
-def coupled(stream: PairSums, projected: Projected) -> Tensor:
-    """Slope (...) of p's content over c's activation, in units of the means.  Clauses: ABS-29."""
-    acts, _, joint = variation(stream, projected)
-    return (joint / acts).where(acts > VARIES, torch.nan)
+def unwritten(stream: PairSums, projected: Projected, usual_acts: Tensor) -> Tensor:
+    """How the residual along p's row varies (...) in c's samples, by how p itself varies without c.  Clauses: ABS-43."""
+    p, full = stream.parent, stream.child.full
+    mean_square = quotient(p.full_squares - stream.both_full_squares, p.full - stream.both_full)
+    own = mean_square - usual_acts.square()
+    left = quotient(stream.residual_squares, full) - quotient(projected.residual_in_c, full).square()
+    return quotient(left, own * projected.norm.square()).where(own > VARIES * usual_acts.square(), torch.nan)
 
 
 def enough(stream: PairSums) -> Tensor:
@@ -138,20 +122,6 @@ def enough(stream: PairSums) -> Tensor:
     p, c = stream.parent, stream.child
     samples = (c.full >= ENOUGH) & (p.full - stream.both_full >= ENOUGH)
     return samples & (5 * p.full <= 3 * stream.samples) & (5 * c.full <= 3 * stream.samples)
-
-
-def followed(stream: PairSums, projected: Projected) -> Tensor:
-    """Share (...) of the variance of p's content that c's activation explains.  Clauses: ABS-37."""
-    acts, content, joint = variation(stream, projected)
-    return (joint.square() / (acts * content)).where((acts > VARIES) & (content > VARIES), torch.nan)
-
-
-def steady(stream: PairSums, projected: Projected) -> Tensor:
-    """How even (...) p's content above the background is over c's samples.  Clauses: ABS-38."""
-    zero = background(stream, projected)
-    mean = quotient(projected.p_in_c, stream.child.full) - zero
-    squares = quotient(stream.content_squares, stream.child.full) - zero.square() - 2 * zero * mean
-    return quotient(mean.square(), squares)
 
 
 def returned(stream: PairSums, projected: Projected) -> Tensor:
@@ -162,15 +132,14 @@ def returned(stream: PairSums, projected: Projected) -> Tensor:
 
 
 def answers(stream: PairSums, projected: Projected) -> Evidence:
-    """Evidence of (...) for pairs, from their sums.  Clauses: ABS-24 to ABS-29, ABS-35 to ABS-39."""
+    """Evidence of (...) for pairs, from their sums.  Clauses: ABS-24 to ABS-27, ABS-35, ABS-36, ABS-39, ABS-43."""
     usual_acts, usual_content = usual(stream)
     lack, full = lacking(stream, usual_acts), stream.child.full
-    level, level_low = levels(stream, projected, usual_content, lack)
     return Evidence(
         silent=quotient(full - stream.beside, full), low=quotient(stream.beside * lack, full),
-        level=level, level_low=level_low, returned=returned(stream, projected), disturbed=disturbed(stream, lack),
-        carried=carried(stream, projected), coupled=coupled(stream, projected), followed=followed(stream, projected),
-        steady=steady(stream, projected), cosine=projected.cosine, enough=enough(stream))
+        level=level(stream, projected, usual_content, lack), returned=returned(stream, projected),
+        disturbed=disturbed(stream, lack), unwritten=unwritten(stream, projected, usual_acts),
+        cosine=projected.cosine, enough=enough(stream))
 
 
 def evidence(stream: Stream, W_dec: Tensor) -> Evidence:

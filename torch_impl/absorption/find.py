@@ -1,8 +1,8 @@
 """Which latents of an SAE are absorbed into which? Candidate pairs, one pass over activations, and a report.
 
     report = find_absorption(sae, rows)             # rows (N, D): activations, may be memory-mapped
-    for pair in report.pairs:                       # the strongest first
-        print(pair.parent, pair.child, pair.score)
+    for pair in report.pairs:                       # the most probable first
+        print(pair.parent, pair.child, pair.probability, pair.amount)
     acts = report.corrected(sae.encode(x))          # parents are on again where they were absorbed
 
 The parent is the latent that is silent, or speaks too low, where it should speak; the child is the latent that speaks
@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from . import pairs as candidate_pairs
-from .detector import THRESHOLD, score_of
-from .evidence import Evidence
+from .detector import ABSORBED, QUESTIONS, answers, candidate, probability, verdict
+from .evidence import ENOUGH, Evidence
 from .scan import Counts, block_count, candidates, firing_floor, scan
 
+NEAR_MISSES = 100
 STAGES = "candidate pairs", "activations", "evidence"
 Progress = Callable[[str, int, int], None]       # stage, how much of it is done, how much there is
 
@@ -52,41 +53,37 @@ class SAE(Protocol):
 
 
 class AbsorbedPair(NamedTuple):
-    """A parent that is absorbed into a child, and the evidence for it; NaN where a question could not be asked.
+    """A possible parent and a possible child, and what the weights and the stream show of them; NaN where that cannot be asked.
 
-    The child's samples are those in which it writes at least half of what is there of its direction; a latent's content
-    is a sample's component along its decoder row.
+    The child's samples are those in which it speaks in full: it writes at least half of what is there of its direction. A
+    latent's content is a sample's component along its decoder row.
     """
 
     parent: int
     child: int
-    score: float
-    """how much of the parent is absorbed in the child's samples, from 0 to 1"""
+    probability: float
+    """that the parent is absorbed into the child"""
+    amount: float
+    """how much of the parent is missing in the child's samples, from 0 to 1: silent + low"""
     silent: float
     """share of the child's samples in which the parent does not fire"""
     low: float
     """what the parent lacks where it fires in the child's samples, as a share of all of them"""
     level: float
     """the parent's content in the child's samples: 1 as where the parent speaks without the child, 0 as where neither does"""
-    level_low: float
-    """the same, in those samples in which the parent fires"""
     returned: float
     """level of the child's content in the parent's samples"""
     disturbed: float
     """how far the parent's firing with the child is from independent of it, beyond chance"""
-    carried: float
-    """share of what the parent leaves out that the child's decoder row writes"""
-    coupled: float
-    """1 where the parent's content is in proportion to the child's activation; NaN where that hardly varies"""
-    followed: float
-    """share of the content's variance that the child's activation explains; NaN where either hardly varies"""
-    steady: float
-    """1 where the parent's content is the same in all of the child's samples"""
+    unwritten: float
+    """variance along the parent's row that no latent writes in the child's samples, by that of what the parent writes without it"""
     cosine: float
     """of the two decoder rows"""
+    against: str
+    """the question whose answer speaks most against absorption: a name of `detector.QUESTIONS`"""
 
     def to_dict(self) -> dict[str, Any]:
-        """As numbers of a JSON document: None in place of NaN."""
+        """As an entry of a JSON document: None in place of NaN."""
         return {name: None if value != value else value for name, value in self._asdict().items()}
 
 
@@ -95,13 +92,13 @@ class AbsorbedParent(NamedTuple):
 
     parent: int
     children: tuple[int, ...]
-    """the one with the strongest score first"""
+    """the most probable first"""
     firings: int
     """in how many samples it fires"""
     firings_lost: int
     """in how many of its children's samples it does not; where two children speak at once both count: an upper bound"""
     share_lost: float
-    """firings lost / (firings + firings lost)"""
+    """of what it should say: what its children's samples lack of it / (firings + firings lost)"""
 
     def to_dict(self) -> dict[str, Any]:
         """As an entry of a JSON document."""
@@ -109,12 +106,34 @@ class AbsorbedParent(NamedTuple):
                 "firings lost": self.firings_lost, "share lost": self.share_lost}
 
 
+class Judged(NamedTuple):
+    """How many candidate pairs, and how many latents, were judged, and how not."""
+
+    absorbed: int
+    not_absorbed: int
+    cannot_tell: int
+    """pairs of a probability between the two"""
+    too_few_samples: int
+    """pairs of which one does not speak in 20 samples without the other, or is background: speaks in more than .6 of all"""
+    latents: int
+    """that speak in 20 samples or more, and are no background"""
+    latents_too_rare: int
+    latents_background: int
+
+    def to_dict(self) -> dict[str, int]:
+        """As an entry of a JSON document."""
+        return {name.replace("_", " "): value for name, value in self._asdict().items()}
+
+
 @dataclass(frozen=True, eq=False)
 class AbsorptionReport:
     """What `find_absorption` found."""
 
     pairs: tuple[AbsorbedPair, ...]
-    """the strongest score first"""
+    """absorbed; the most probable first"""
+    near_misses: tuple[AbsorbedPair, ...]
+    """of which it cannot be told, though there are samples enough; the most probable first, at most NEAR_MISSES"""
+    judged: Judged
     parents: tuple[AbsorbedParent, ...]
     """every parent of a pair; the one that loses most firings first"""
     D: int
@@ -127,7 +146,7 @@ class AbsorptionReport:
     candidates_per_latent: int
     """for how many possible parents each latent was compared"""
     threshold: float
-    """pairs with a higher score are absorbed"""
+    """pairs with a higher probability are absorbed"""
     coefficients: Tensor = field(repr=False)
     """(number of pairs,) float64: how much of its parent's activation one unit of each child's stands for"""
     floor: Tensor = field(repr=False)
@@ -155,16 +174,17 @@ class AbsorptionReport:
 
     def to_dict(self, run: str | None = None, data: str | None = None) -> dict[str, Any]:
         """The JSON document that `sae-spec absorption` writes; run and data say where SAE and rows come from."""
-        return {"format": "sae-spec absorption", "version": 1, "run": run, "data": data,
+        return {"format": "sae-spec absorption", "version": 2, "run": run, "data": data,
                 "D": self.D, "M": self.M, "activation": self.activation, "tied": self.tied,
                 "samples": self.samples, "latents that fire": self.latents_that_fire,
                 "candidates per latent": self.candidates_per_latent, "threshold": self.threshold,
-                "pairs": [pair.to_dict() for pair in self.pairs],
+                "judged": self.judged.to_dict(), "pairs": [pair.to_dict() for pair in self.pairs],
+                "near misses": [pair.to_dict() for pair in self.near_misses],
                 "parents": [parent.to_dict() for parent in self.parents]}
 
 
 @torch.no_grad()
-def find_absorption(sae: SAE, rows: Tensor, top: int = 32, threshold: float = THRESHOLD, batch_size: int = 1024,
+def find_absorption(sae: SAE, rows: Tensor, top: int = 32, threshold: float = ABSORBED, batch_size: int = 1024,
                     progress: Progress | None = None) -> AbsorptionReport:
     """Which latents are absorbed into which, without labels: from the weights and one pass over activations.
 
@@ -172,29 +192,34 @@ def find_absorption(sae: SAE, rows: Tensor, top: int = 32, threshold: float = TH
     rows        (N, D)  activations as the SAE is trained on, on any device, may be memory-mapped; tens of thousands are
                 enough for latents that fire in one sample of a hundred, since a pair needs 20 samples of each of the two
     top         for each latent, how many latents with the most similar decoder rows are considered as its parents
-    threshold   from 0 to 1; a pair with a higher score is absorbed
+    threshold   from 0 to 1; a pair with a higher probability is absorbed
     batch_size  rows encoded at once
     progress    called with one of STAGES, how much of it is done (blocks, rows, latents), and how much there is
     raises      ValueError for rows of another shape or not finite, an SAE in train mode, top or threshold out of range
 
-    Clauses: ABS-19 to ABS-30, ABS-32 to ABS-41.
+    Clauses: ABS-19 to ABS-27, ABS-30, ABS-32 to ABS-36, ABS-39, ABS-40, ABS-43, ABS-44.
     """
     _check(sae, rows, top, threshold)
     W_dec = sae.W_dec.detach()
-    blocks, samples, children = (counter(progress, stage, total) for stage, total in
+    blocks, samples, judging = (counter(progress, stage, total) for stage, total in
                                  zip(STAGES, (block_count(len(W_dec)), len(rows), len(W_dec))))
-    index = candidates(W_dec, top, advance=blocks)
+    index = candidates(W_dec, top, advance=blocks)         # (M, top)
     floor = firing_floor(sae, rows, batch_size)
     counts = scan(sae, rows, index, floor, batch_size, advance=samples)
-    answers = candidate_pairs.evidence(counts, index, W_dec, advance=children)
-    scores = score_of(answers)
-    places = candidate_pairs.detected(scores, index, threshold)
+    evidence = candidate_pairs.evidence(counts, index, W_dec, advance=judging)
+    likely, said = probability(evidence), verdict(evidence)
+    absorbed = likely > threshold
+    untold = (said < 0) & evidence.enough & ~absorbed
+    children, slots = candidate_pairs.ranked(absorbed, likely)
+    parents = index[children, slots]
+    near, at = candidate_pairs.ranked(untold, likely)
     return AbsorptionReport(
-        pairs=_pairs(places, scores, answers), parents=_parents(places, counts),
+        pairs=_pairs(children, slots, index, evidence), near_misses=_pairs(near[:NEAR_MISSES], at[:NEAR_MISSES], index, evidence),
+        parents=_parents(parents, children, slots, counts, evidence), judged=_judged(absorbed, untold, evidence, counts),
         D=sae.config.D, M=sae.config.M, activation=sae.config.activation, tied=sae.config.tied,
         samples=int(counts.samples), latents_that_fire=int((counts.fires > 0).sum()),
         candidates_per_latent=index.shape[1], threshold=threshold,
-        coefficients=candidate_pairs.coefficients(*places[:2], W_dec).cpu(), floor=floor.cpu())
+        coefficients=candidate_pairs.coefficients(parents, children, W_dec).cpu(), floor=floor.cpu())
 
 
 def _check(sae: SAE, rows: Tensor, top: int, threshold: float) -> None:
@@ -224,20 +249,33 @@ def counter(progress: Progress | None, stage: str, total: int) -> Callable[[int]
     return advance
 
 
-def _pairs(places: tuple[Tensor, Tensor, Tensor], scores: Tensor, answers: Evidence) -> tuple[AbsorbedPair, ...]:
-    parents, children, slots = places
-    evidence = (getattr(answers, name)[children, slots] for name in AbsorbedPair._fields[3:])
-    columns = [parents, children, scores[children, slots], *evidence]
-    return tuple(AbsorbedPair(*values) for values in zip(*(column.tolist() for column in columns)))
+def _pairs(children: Tensor, slots: Tensor, index: Tensor, evidence: Evidence) -> tuple[AbsorbedPair, ...]:
+    of = Evidence(*(part[children, slots] for part in evidence))
+    given = answers(of)
+    costs = torch.stack([question.weight * (1 - given[name]) for name, question in QUESTIONS.items()])       # (questions, n)
+    amount = of.silent.nan_to_num(0) + of.low.nan_to_num(0)
+    names = tuple(QUESTIONS)
+    columns = (index[children, slots], children, probability(of), amount, of.silent, of.low, of.level, of.returned, of.disturbed,
+               of.unwritten, of.cosine)
+    against = [names[which] for which in costs.argmax(0).tolist()]
+    return tuple(AbsorbedPair(*values) for values in zip(*(column.tolist() for column in columns), against))
 
 
-def _parents(places: tuple[Tensor, Tensor, Tensor], counts: Counts) -> tuple[AbsorbedParent, ...]:
-    parents, children, slots = places
+def _judged(absorbed: Tensor, untold: Tensor, evidence: Evidence, counts: Counts) -> Judged:
+    pairs, rare, background = candidate(evidence), counts.full < ENOUGH, 5 * counts.full > 3 * counts.samples
+    too_few = pairs & ~evidence.enough
+    number = {"absorbed": absorbed, "not_absorbed": pairs & ~absorbed & ~untold & ~too_few, "cannot_tell": untold,
+              "too_few_samples": too_few, "latents": ~rare & ~background, "latents_too_rare": rare, "latents_background": background}
+    return Judged(**{name: int(which.sum()) for name, which in number.items()})
+
+
+def _parents(parents: Tensor, children: Tensor, slots: Tensor, counts: Counts, evidence: Evidence) -> tuple[AbsorbedParent, ...]:
     silent = counts.full[children] - counts.beside[children, slots]
-    lost = torch.zeros_like(counts.fires).index_add_(0, parents, silent)
+    lacked = silent + counts.full[children] * evidence.low[children, slots].nan_to_num(0)
+    lost, lacking = (torch.zeros_like(counts.fires).index_add_(0, parents, part) for part in (silent, lacked))
     worst_first = torch.unique(parents)
-    worst_first = worst_first[lost[worst_first].argsort(descending=True, stable=True)]
+    worst_first = worst_first[lacking[worst_first].argsort(descending=True, stable=True)]
     return tuple(AbsorbedParent(parent=p, children=tuple(children[parents == p].tolist()), firings=int(counts.fires[p]),
                                 firings_lost=int(lost[p]),
-                                share_lost=float(lost[p] / (counts.fires[p] + lost[p]).clamp_min(1)))
+                                share_lost=float(lacking[p] / (counts.fires[p] + lost[p]).clamp_min(1)))
                  for p in worst_first.tolist())

@@ -1,7 +1,7 @@
-"""ABS at scale: evidence and scores of candidate pairs, from the counts of `scan.py`.
+"""ABS at scale: evidence of candidate pairs, from the counts of `scan.py`.
 
-Everything is (M, top), at the candidates' places [c, slot], p = index[c, slot]; where there is no candidate the score is 0.
-For its candidates the score is that of `detector.absorption_score`: a test holds them together.
+Everything is (M, top), at the candidates' places [c, slot], p = index[c, slot]; where there is no candidate the cosine is NaN.
+For its candidates the evidence is that of `evidence.evidence`: a test holds them together.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from ..sae.constraints import row_norms
-from .detector import THRESHOLD
 from .evidence import OF_A_PAIR, Evidence, LatentSums, PairSums, answers
 from .scan import Counts
 from .stream import Projected
@@ -26,7 +25,7 @@ def evidence(counts: Counts, index: Tensor, W_dec: Tensor, advance: Callable[[in
     index    (M, top)  candidate parents, -1 for none
     W_dec    (M, D)
     advance  called with the number of children done, after each chunk
-    Clauses: ABS-24 to ABS-29, ABS-35 to ABS-39.
+    Clauses: ABS-24 to ABS-27, ABS-35, ABS-36, ABS-39, ABS-43.
     """
     norms = row_norms(W_dec.double())                       # (M,)
     in_all = torch.cat([rows.double() @ counts.total for rows in W_dec.split(16 * CHUNK)])   # (M,)  times the norms
@@ -37,7 +36,7 @@ def evidence(counts: Counts, index: Tensor, W_dec: Tensor, advance: Callable[[in
         if advance is not None:
             advance(c.stop - c.start)
     whole = Evidence(*map(torch.cat, zip(*parts)))
-    return whole._replace(enough=whole.enough & (index >= 0))
+    return whole._replace(enough=whole.enough & (index >= 0), cosine=whole.cosine.where(index >= 0, torch.nan))
 
 
 def _of_children(c: slice, counts: Counts, index: Tensor, W_dec: Tensor, norms: Tensor, in_all: Tensor) -> Evidence:
@@ -51,25 +50,23 @@ def _of_children(c: slice, counts: Counts, index: Tensor, W_dec: Tensor, norms: 
         return (rows @ vectors[c].double().unsqueeze(-1)).squeeze(-1) / p_norm
 
     c_in_p = torch.linalg.vecdot(counts.x_when[p].double(), W_dec[c, None].double()) / c_norm[:, None]
-    cosine = along_p(W_dec) / c_norm[:, None]
     projected = Projected(p_in_all=in_all[p] / p_norm, c_in_all=(in_all[c] / c_norm)[:, None],
-                          p_in_c=along_p(counts.x_when), c_in_p=c_in_p, p_by_acts=along_p(counts.x_loud),
-                          row=cosine * norms[c, None], norm=norms[p], cosine=cosine)
+                          p_in_c=along_p(counts.x_when), c_in_p=c_in_p, residual_in_c=along_p(counts.r_when),
+                          norm=norms[p], cosine=along_p(W_dec) / c_norm[:, None])
     of_both = {name: getattr(counts, name)[c] for name in OF_A_PAIR}
     sums = PairSums(counts.samples, LatentSums.of(counts, p), LatentSums.of(counts, (c, None)), **of_both)
     return answers(sums, projected)
 
 
-def detected(scores: Tensor, index: Tensor, threshold: float = THRESHOLD) -> tuple[Tensor, Tensor, Tensor]:
-    """Pairs above the threshold, the strongest first: parents, children, slots, (n,) each.
+def ranked(which: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
+    """Children and slots, (n,) each, of some pairs, the most probable first.
 
-    scores, index  (M, top)
-    Clauses: ABS-33.
+    which        (M, top) bool
+    probability  (M, top)
     """
-    child, slot = (scores > threshold).nonzero(as_tuple=True)
-    order = scores[child, slot].argsort(descending=True, stable=True)
-    child, slot = child[order], slot[order]
-    return index[child, slot], child, slot
+    child, slot = which.nonzero(as_tuple=True)
+    order = probability[child, slot].argsort(descending=True, stable=True)
+    return child[order], slot[order]
 
 
 def coefficients(parents: Tensor, children: Tensor, W_dec: Tensor) -> Tensor:

@@ -113,21 +113,20 @@ class Counts(NamedTuple):
     samples: Tensor        # ()
     total: Tensor          # (D,)
     fires: Tensor          # (M,)
-    acts: Tensor           # (M,)
-    squares: Tensor        # (M,)
     content: Tensor        # (M,)
     full: Tensor           # (M,)
     full_acts: Tensor      # (M,)
     full_squares: Tensor   # (M,)
     full_content: Tensor   # (M,)
     x_when: Tensor         # (M, D)
-    x_loud: Tensor         # (M, D)
-    content_squares: Tensor    # (M, top)
+    r_when: Tensor         # (M, D)
+    residual_squares: Tensor   # (M, top)
     beside: Tensor         # (M, top)
     beside_acts: Tensor    # (M, top)
     beside_content: Tensor     # (M, top)
     both_full: Tensor          # (M, top)
     both_full_acts: Tensor     # (M, top)
+    both_full_squares: Tensor  # (M, top)
     both_full_content: Tensor  # (M, top)
 
 
@@ -135,7 +134,7 @@ def no_counts(W_dec: Tensor, top: int) -> Counts:
     """Counts of no samples, for W_dec (M, D) and (M, top) candidates."""
     (M, D), double = W_dec.shape, {"dtype": torch.float64, "device": W_dec.device}
     wide = torch.float64 if M * D < 2**24 else torch.float32                      # the largest part by far
-    rows = {name: torch.zeros(M, D, device=W_dec.device, dtype=wide) for name in ("x_when", "x_loud")}
+    rows = {name: torch.zeros(M, D, device=W_dec.device, dtype=wide) for name in ("x_when", "r_when")}
     latents = {name: torch.zeros(M, **double) for name in LatentSums._fields}
     pairs = {name: torch.zeros(M, top, **double) for name in OF_A_PAIR}
     return Counts(samples=torch.zeros((), **double), total=torch.zeros(D, **double), **latents, **rows, **pairs)
@@ -162,27 +161,28 @@ def count(counts: Counts, index: Tensor, x: Tensor, acts: Tensor, W_dec: Tensor,
     """
     norms = row_norms(W_dec.double()) if norms is None else norms
     centred = x.double() - b_dec.double()                   # (B, D)
-    contents = centred.to(W_dec.dtype) @ W_dec.T            # (B, M), times the rows' norms
+    residual = centred.to(W_dec.dtype) - acts.to(W_dec.dtype) @ W_dec             # (B, D)
+    contents, left = centred.to(W_dec.dtype) @ W_dec.T, residual @ W_dec.T        # (B, M), times the rows' norms
     row, latent = acts.nonzero(as_tuple=True)               # (n,) sample after sample
     value, norm = acts[row, latent].double(), norms[latent]
     fires = firing(value, norm, floor[latent])
     row, latent, value, norm = (part[fires] for part in (row, latent, value, norm))
     content = contents[row, latent].double() / norm.where(norm > 0, 1)
     full = in_full(value.abs() * norm, content * value.sign(), floor[latent])
-    one = torch.ones_like(value)
+    one, squares = torch.ones_like(value), value.square()
     counts.samples.add_(len(x))
     counts.total.add_(centred.sum(0))
-    parts = [one, value, value.square(), content]
-    for name, part in zip(LatentSums._fields, parts + [part.where(full, 0) for part in parts]):
+    in_full_only = [part.where(full, 0) for part in (one, value, squares, content)]
+    for name, part in zip(LatentSums._fields, [one, content, *in_full_only]):
         getattr(counts, name).index_put_((latent,), part, accumulate=True)
-    pairs = [one, value, content, *(part.where(full, 0) for part in (one, value, content))]
+    pairs = [one, value, content, *in_full_only]
     keys = row * len(W_dec) + latent
-    for b, c, loud in zip(*(part[full].split(GATHERED) for part in (row, latent, value))):         # children in full
-        rows, parent = centred[b], index[c]                 # (n, D), (n, top)
-        counts.x_when.index_add_(0, c, rows.to(counts.x_when))
-        counts.x_loud.index_add_(0, c, rows.mul_(loud[:, None]).to(counts.x_loud))
-        squares = (contents[b[:, None], parent].double() / norms[parent]).square()         # candidates' rows are not 0
-        counts.content_squares.index_add_(0, c, squares.where(parent >= 0, 0))
+    for b, c in zip(*(part[full].split(GATHERED) for part in (row, latent))):     # children in full
+        parent = index[c]                                   # (n, top)
+        counts.x_when.index_add_(0, c, centred[b].to(counts.x_when))
+        counts.r_when.index_add_(0, c, residual[b].to(counts.r_when))
+        along = left[b[:, None], parent].double() / norms[parent]                 # (n, top)  candidates' rows are not 0
+        counts.residual_squares.index_add_(0, c, along.square().where(parent >= 0, 0))
         place = _positions(keys, b[:, None] * len(W_dec) + parent).where(parent >= 0, -1)
         entry, slot = (place >= 0).nonzero(as_tuple=True)
         for name, part in zip(OF_A_PAIR[1:], pairs):        # the first is summed above

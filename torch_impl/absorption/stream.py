@@ -24,27 +24,26 @@ class Stream(NamedTuple):
     samples: Tensor        # ()      how many
     total: Tensor          # (D,)    x - b_dec
     fires: Tensor          # (M,)    in how many samples i fires; over those
-    acts: Tensor           # (M,)    its activations
-    squares: Tensor        # (M,)    their squares
     content: Tensor        # (M,)    its content
     full: Tensor           # (M,)    in how many samples i speaks in full; over those
     full_acts: Tensor      # (M,)    its activations
     full_squares: Tensor   # (M,)    their squares
     full_content: Tensor   # (M,)    its content
     x_when: Tensor         # (M, D)  x - b_dec
-    x_loud: Tensor         # (M, D)  x - b_dec times its activation
+    r_when: Tensor         # (M, D)  x - recon
     together: Tensor       # (M, M)  in how many samples p and c fire
-    content_squares: Tensor    # (M, M)  squares of p's content, over all samples in which c speaks in full
+    residual_squares: Tensor   # (M, M)  squares of x - recon along p's row, over all samples in which c speaks in full
     beside: Tensor         # (M, M)  in how many p fires and c speaks in full; over those
     beside_acts: Tensor        # (M, M)  p's activations
     beside_content: Tensor     # (M, M)  p's content
     both_full: Tensor          # (M, M)  in how many p and c speak in full; over those
     both_full_acts: Tensor     # (M, M)  p's activations
+    both_full_squares: Tensor  # (M, M)  their squares
     both_full_content: Tensor  # (M, M)  p's content
 
 
 class Projected(NamedTuple):
-    """Sums over samples of p's content and of c's, and their decoder rows' products; in shapes that broadcast to pairs.
+    """Sums over samples of p's content and of c's, and their decoder rows; in shapes that broadcast to pairs.
 
     p's samples and c's are those in which it speaks in full. Shapes are those of `project`.
     """
@@ -53,8 +52,7 @@ class Projected(NamedTuple):
     c_in_all: Tensor             # (M,)    c's content, over all samples
     p_in_c: Tensor               # (M, M)  p's content, over c's samples
     c_in_p: Tensor               # (M, M)  c's content, over p's samples
-    p_by_acts: Tensor            # (M, M)  p's content times c's activation, over c's samples
-    row: Tensor                  # (M, M)  c's decoder row along p's unit row
+    residual_in_c: Tensor        # (M, M)  x - recon along p's row, over c's samples
     norm: Tensor                 # (M, 1)  of p's decoder row
     cosine: Tensor               # (M, M)  of the decoder rows
 
@@ -106,7 +104,9 @@ def observe(x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor, floor: Tensor
     floor = firing_floor(x, acts, W_dec) if floor is None else floor.double()
     acts, centred = acts.double(), x.double() - b_dec.double()
     norms = row_norms(W_dec.double())                       # (M,)
-    content = centred @ normalize_rows(W_dec.double()).T    # (B, M)
+    unit = normalize_rows(W_dec.double())                   # (M, D)
+    residual = centred - acts @ W_dec.double()              # (B, D)
+    content = centred @ unit.T                              # (B, M)
     fires = firing(acts, norms, floor)                      # (B, M)
     full = fires & in_full(acts.abs() * norms, content * acts.sign(), floor)                # (B, M)
     on, loud = fires.double(), full.double()                # (B, M)
@@ -120,12 +120,13 @@ def observe(x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor, floor: Tensor
     one, squares = torch.ones_like(acts), acts.square()
     return Stream(
         samples=torch.tensor(float(len(x)), dtype=torch.float64, device=x.device), total=centred.sum(0),
-        fires=over(fires, one), acts=over(fires, acts), squares=over(fires, squares), content=over(fires, content),
+        fires=over(fires, one), content=over(fires, content),
         full=over(full, one), full_acts=over(full, acts), full_squares=over(full, squares), full_content=over(full, content),
-        x_when=loud.T @ centred, x_loud=(loud * acts).T @ centred,
-        together=on.T @ on, content_squares=content.square().T @ loud,
+        x_when=loud.T @ centred, r_when=loud.T @ residual,
+        together=on.T @ on, residual_squares=(residual @ unit.T).square().T @ loud,
         beside=with_full(fires, one), beside_acts=with_full(fires, acts), beside_content=with_full(fires, content),
-        both_full=with_full(full, one), both_full_acts=with_full(full, acts), both_full_content=with_full(full, content))
+        both_full=with_full(full, one), both_full_acts=with_full(full, acts), both_full_squares=with_full(full, squares),
+        both_full_content=with_full(full, content))
 
 
 def merge(one: Stream, other: Stream) -> Stream:
@@ -138,9 +139,8 @@ def project(stream: Stream, W_dec: Tensor) -> Projected:
     wide = W_dec.double()
     unit, norm = normalize_rows(wide), row_norms(wide)      # (M, D), (M,)
     in_all, in_full = unit @ stream.total, unit @ stream.x_when.T                 # (M,), (M, M)
-    cosine = unit @ unit.T
     return Projected(p_in_all=in_all[:, None], c_in_all=in_all, p_in_c=in_full, c_in_p=in_full.T,
-                     p_by_acts=unit @ stream.x_loud.T, row=cosine * norm, norm=norm[:, None], cosine=cosine)
+                     residual_in_c=unit @ stream.r_when.T, norm=norm[:, None], cosine=unit @ unit.T)
 
 
 def lift(stream: Stream) -> Tensor:

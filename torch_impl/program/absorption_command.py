@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..training.data import Activations
 
-ABOUT = """Find feature absorption: latents that stay silent where a rarer one writes their direction too.
+ABOUT = """Find feature absorption: latents that stay silent, or speak too low, where a rarer one writes their direction too.
 
 Reads an SAE (a folder that `sae-spec train` wrote, or a SAELens checkpoint) and activations, and needs no
 labels. The report folder gets absorption.html, a page to look at, and absorption.json, all the numbers.
@@ -36,7 +36,7 @@ Directions = Annotated[Path | None, typer.Option(help=(
 Tensor = Annotated[str | None, typer.Option(help="Which tensor of a .safetensors file.")]
 Samples = Annotated[int | None, typer.Option(min=1, help="Read only so many rows (default: all).")]
 Top = Annotated[int, typer.Option(min=1, help="Possible parents to compare each latent with.")]
-Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Score above which a pair is absorbed.")]
+Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Probability above which a pair is absorbed (default: .8).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 
@@ -44,7 +44,7 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
                directions: Directions = None, tensor: Tensor = None, samples: Samples = None, top: Top = 32,
                threshold: Threshold = None, device: Device = "auto") -> None:
     """The command."""
-    from ..absorption.detector import THRESHOLD
+    from ..absorption.detector import ABSORBED
     from ..absorption.find import find_absorption
     from ..absorption.recall import feature_recall
     from ..formats import load_any
@@ -58,7 +58,7 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
         raise ValueError(f"{report}: is a file, not a folder")
     rows = source.rows[:samples]
     labels = read_truth(truth, directions, source, samples)
-    threshold = THRESHOLD if threshold is None else threshold
+    threshold = ABSORBED if threshold is None else threshold
     with progress_bars() as progress, source.saying_where(0, samples):
         result = find_absorption(sae, rows, top, threshold, progress=progress)
         document = result.to_dict(str(run), source.name)
@@ -66,10 +66,11 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
             on, probes = labels
             recalls = feature_recall(sae, rows, on, result, probes, progress=progress)
             document["features"] = [recall.to_dict() for recall in recalls]
-    write(report, document, absorption_report.page(document, sae))
+    write(report, document, absorption_report.page(document, sae, rows))
     worst = max((parent.share_lost for parent in result.parents), default=None)
-    lost = "" if worst is None else f", {len(result.parents)} latents lose firings to others, the worst {worst:.0%} of its own"
-    say(f"{len(result.pairs)} absorbed pairs{lost}: see {report / 'absorption.html'}")
+    found = f"{len(result.pairs)} absorbed pairs, {result.judged.cannot_tell} of which it cannot be told"
+    lost = "" if worst is None else f", {len(result.parents)} latents are absorbed, the worst loses {worst:.0%} of what it should say"
+    say(f"{found}{lost}: see {report / 'absorption.html'}")
 
 
 @contextmanager

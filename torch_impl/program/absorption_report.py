@@ -8,6 +8,7 @@ from ..sae.constraints import normalize_rows
 from .page import picture, render
 
 FAMILIES, CHILDREN, LISTED = 6, 12, 500     # heat maps, children in one of them, pairs on the page
+DRAWN, NEAR_MISSES, ROWS = 6, 3, 8192       # pairs that are drawn, near misses among them, rows that are read for it
 
 
 @torch.no_grad()
@@ -30,8 +31,31 @@ def heat_maps(sae, families):
     return figure
 
 
-def page(document, sae):
-    """The document as HTML; the SAE's rows are drawn."""
-    families = document["parents"][:FAMILIES]
+@torch.no_grad()
+def scatter(sae, rows, pairs):
+    """For each pair the samples in which either speaks: the parent's content over the child's activation, coloured by the parent's."""
+    x = rows[:ROWS].to(sae.W_dec)
+    acts, centred, W_dec = sae.encode(x).float().cpu(), (x - sae.b_dec).float().cpu(), normalize_rows(sae.W_dec).float().cpu()
+    figure = Figure(figsize=(3.4 * min(3, len(pairs)), 2.8 * -(-len(pairs) // 3)), layout="constrained")
+    axes = figure.subplots(-(-len(pairs) // 3), min(3, len(pairs)), squeeze=False).ravel()
+    for axis, pair in zip(axes, pairs):
+        parent, child, content = acts[:, pair["parent"]], acts[:, pair["child"]], centred @ W_dec[pair["parent"]]
+        either = (parent != 0) | (child != 0)
+        dots = axis.scatter(child[either], content[either], c=parent[either], s=6, cmap="viridis", vmin=0)
+        figure.colorbar(dots, ax=axis, label=f"activation of {pair['parent']}")
+        axis.set_title(f"{pair['parent']} in {pair['child']}: {pair['probability']:.2f}", fontsize=9)
+        axis.set_xlabel(f"activation of {pair['child']}", fontsize=8)
+        axis.set_ylabel(f"content along {pair['parent']}", fontsize=8)
+    for axis in axes[len(pairs):]:
+        axis.axis("off")
+    return figure
+
+
+def page(document, sae, rows):
+    """The document as HTML; the SAE's rows and some of the data's are drawn."""
+    families, near = document["parents"][:FAMILIES], document["near misses"][:NEAR_MISSES]
     maps = picture(heat_maps(sae, families)) if families else None
-    return render("absorption.html", document=document, shown=document["pairs"][:LISTED], maps=maps)
+    drawn = [*document["pairs"][: DRAWN - len(near)], *near]
+    dots = picture(scatter(sae, rows, drawn)) if drawn else None
+    features = sorted(document.get("features", ()), key=lambda each: (each["recall"] is None, each["recall"]))     # the worst first
+    return render("absorption.html", document=document, shown=document["pairs"][:LISTED], maps=maps, dots=dots, features=features)

@@ -1,8 +1,8 @@
-"""python -m sae_spec.spec_tests.claims.detector [--each 6] [--out build/detector] [--eliminate]
+"""python -m sae_spec.spec_tests.claims.detector [--each 6] [--out build/detector] [--record]
 
-Trains and writes down SAEs in worlds of many kinds, labels every pair by what is true in the samples, and fits log-odds to the
-candidate questions with each kind left out in turn. Prints what the sum is worth beside the landed score and two that need no
-stream, kind by kind; the weights; and the chosen questions without one at a time. Everything goes to detector.json.
+Fits the detector's weights. Trains and writes down SAEs in worlds of many kinds, labels every pair by what is true in the samples, and
+fits log odds to the answers with each kind left out in turn. Prints what the sum is worth beside scores that need less, kind by kind;
+the sum without one of its questions, and with one more; and the weights. Everything goes to detector.json.
 """
 
 import argparse
@@ -17,14 +17,15 @@ from rich.progress import track
 from rich.table import Table
 
 from sae_spec.reference.absorption import detector, patterns
-from sae_spec.reference.absorption.stream import observe
+from sae_spec.reference.absorption.evidence import Evidence
+from sae_spec.reference.absorption.stream import lift, observe
 from sae_spec.spec_tests.claims.detector.evidence import evidence
-from sae_spec.spec_tests.claims.detector.fit import at, balanced, best_f1, calibration_error, left_out, logistic
+from sae_spec.spec_tests.claims.detector.fit import at, balanced, best_f1, calibration_error, left_out, logistic, reliability
 from sae_spec.spec_tests.claims.detector.members import ARCHITECTURES, samples, trained, written_down
-from sae_spec.spec_tests.claims.detector.questions import CANDIDATES, CHOSEN, answers
-from sae_spec.spec_tests.claims.detector.truth import labels
+from sae_spec.spec_tests.claims.detector.questions import OTHERS
 from sae_spec.spec_tests.claims.detector.worlds import KINDS
 from sae_spec.spec_tests.claims.zoo import area, finite
+from sae_spec.spec_tests.claims.zoo_labels import in_samples
 
 SAMPLES = 10_000
 MEASURED = Path(__file__).resolve().parents[1] / "measured"
@@ -47,11 +48,11 @@ def pairs(member, seed):
     """Every ordered pair of a member as {name: (n,)}: the evidence, what is true, and the scores it is compared with."""
     x, magnitudes, acts = samples(member, np.random.default_rng([seed, 7]), SAMPLES)
     W_dec, b_dec = member.params["W_dec"], member.params["b_dec"]
-    W_enc = member.params.get("W_enc", W_dec)
-    amount, label = labels(member, x, magnitudes, acts)
-    table = evidence(x, acts, W_dec, b_dec) | {
-        "amount": amount, "label": label, "score": detector.absorption_score(observe(x, acts, W_dec, b_dec), W_enc, W_dec),
-        "gap": patterns.pattern_gap(W_enc, W_dec)}
+    of_the_spec, others = evidence(x, acts, W_dec, b_dec)
+    amount, label = in_samples(W_dec, member.wide.world.directions, b_dec, x, magnitudes, acts)
+    table = of_the_spec._asdict() | others | {
+        "amount": amount, "label": label, "gap": patterns.pattern_gap(member.params.get("W_enc", W_dec), W_dec),
+        "rarer": 1 - lift(observe(x, acts, W_dec, b_dec))}
     apart = ~np.eye(len(W_dec), dtype=bool)
     return {name: values[apart] for name, values in table.items()}
 
@@ -78,28 +79,42 @@ def worth(score, label, threshold=0.5):
             "absorbed": int((label == 1).sum()), "not": int((label == 0).sum()), "unclear": int((label < 0).sum())}
 
 
+def told(probability, label, judged):
+    """What the verdicts are worth: of the pairs that are judged, and whose truth is clear."""
+    absorbed, not_absorbed = judged & (probability > detector.ABSORBED), ~judged | (probability < detector.NOT_ABSORBED)
+    yes, clear = label == 1, label >= 0
+    share = lambda part, whole: float((part & whole).sum() / max(whole.sum(), 1))
+    return {"absorbed that are": share(yes, absorbed & clear),
+            "absorbed that are told so": share(absorbed, yes & (absorbed | not_absorbed)),
+            "absorbed of which it cannot be told": share(~(absorbed | not_absorbed), yes),
+            "clear pairs of which it cannot be told": share(~(absorbed | not_absorbed), clear)}
+
+
 def report(table):
     """What is printed and kept."""
-    judged = table["enough"] & (table["cosine"] > 0) & (table["cosine"] < detector.COSINES[1])
-    label, kind, given = table["label"], table["kind"], answers(table)
-    said = left_out(given, kind, label, judged)
-    seen = judged & (label >= 0)
-    weights = logistic(given[seen], label[seen], balanced(kind[seen], label[seen]))
-    rivals = {"sum of questions": (said, 0.5), "score of the specification": (table["score"], detector.THRESHOLD),
-              "decoder cosine": (np.where(judged, table["cosine"], 0), 0.3), "pattern gap": (np.where(judged, table["gap"], 0), 0.3)}
-    without = {}
-    for name in track(CHOSEN, "questions"):
-        fewer = answers(table, [other for other in CHOSEN if other != name])
-        without[name] = worth(left_out(fewer, kind, label, judged), label)
-    return {"kinds": len(np.unique(kind)), "judged pairs": int(judged.sum()), "weights": dict(zip([*CHOSEN, "1"], weights.tolist())),
+    of = Evidence(*(table[name] for name in Evidence._fields))
+    label, kind, judged = table["label"], table["kind"], of.enough & detector.candidate(of)
+    chosen = detector.answers(of)
+    given = lambda answers: np.stack(list(answers.values()), -1)
+    tried = lambda answers: left_out(given(answers), kind, label, judged)
+    said, seen = tried(chosen), judged & (label >= 0)
+    weights = logistic(given(chosen)[seen], label[seen], balanced(kind[seen]))
+    rivals = {"sum of questions": (said, 0.5), "decoder cosine": (np.where(judged, table["cosine"], 0), 0.3),
+              "pattern gap": (np.where(judged, table["gap"], 0), 0.3), "fires more rarely": (np.where(judged, table["rarer"], 0), 0.5)}
+    without = {name: worth(tried({other: chosen[other] for other in chosen if other != name}), label)
+               for name in track(chosen, "without a question")}
+    more = {name: worth(tried(chosen | {name: detector.answer(table[name], question)}), label)
+            for name, question in track(OTHERS.items(), "with one more")}
+    return {"kinds": len(np.unique(kind)), "judged pairs": int(judged.sum()), "weights": dict(zip([*chosen, "1"], weights.tolist())),
             "scores": {name: worth(score, label, threshold) for name, (score, threshold) in rivals.items()},
-            "calibration error of judged pairs": calibration_error(said[seen], label[seen]),
-            "without": without, "by kind": {each: worth(said[kind == each], label[kind == each]) for each in np.unique(kind)}}
+            "verdicts": told(said, label, judged), "calibration error of judged pairs": calibration_error(said[seen], label[seen]),
+            "reliability": reliability(said[seen], label[seen]), "without": without, "with": more,
+            "by kind": {each: worth(said[kind == each], label[kind == each]) for each in np.unique(kind)}}
 
 
 def show(result, console):
     columns = ("AUROC", "precision", "recall", "best F1", "unclear as not, best F1", "absorbed", "not", "unclear")
-    titles = {"each kind left out": "scores", "without one question": "without", "by kind": "by kind"}
+    titles = {"each kind left out": "scores", "without one question": "without", "with one more": "with", "by kind": "by kind"}
     for title, rows in ((title, result[name]) for title, name in titles.items()):
         table = Table(title=title)
         table.add_column("")
@@ -109,29 +124,8 @@ def show(result, console):
             table.add_row(str(name), *(f"{row[column]:.3f}" if isinstance(row[column], float) else str(row[column]) for column in columns))
         console.print(table)
     console.print("weights", {name: round(value, 2) for name, value in result["weights"].items()})
+    console.print("verdicts", {name: round(value, 3) for name, value in result["verdicts"].items()})
     console.print(f"expected calibration error of judged pairs: {result['calibration error of judged pairs']:.3f}")
-
-
-def eliminated(table, folds=6, share=0.25):
-    """Takes away the question that is missed least, again and again: a line each, with the log loss on kinds left out.
-
-    To take minutes and not an hour: of the pairs that are not absorbed a share, and kinds left out a sixth of them at a time.
-    """
-    rng = np.random.default_rng(0)
-    kept = table["enough"] & ((table["label"] == 1) | (table["label"] == 0) & (rng.random(len(table["label"])) < share))
-    table = {name: values[kept] for name, values in table.items()}
-    label, names, everything = table["label"], list(CANDIDATES), np.ones(kept.sum(), bool)
-    fold = np.array([list(KINDS).index(kind) % folds for kind in table["kind"]])
-    weight = balanced(table["kind"], label)
-
-    def loss(names):
-        said = np.clip(left_out(answers(table, names), fold, label, everything), 1e-4, 1 - 1e-4)
-        return float(-(weight * np.where(label == 1, np.log(said), np.log(1 - said))).sum())
-
-    while len(names) > 4:
-        least, name = min((loss([other for other in names if other != name]), name) for name in names)
-        names.remove(name)
-        yield f"without {name:12} {least:.4f}   left: {', '.join(names)}"
 
 
 def main(argv=None):
@@ -139,7 +133,6 @@ def main(argv=None):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--each", type=int, default=6, help="SAEs of every kind and architecture (6)")
     parser.add_argument("--out", type=Path, default=Path("build/detector"), help="where tables and results are kept")
-    parser.add_argument("--eliminate", action="store_true", help="also take away question after question (minutes)")
     parser.add_argument("--record", action="store_true", help="keep what was found for MEASURED.md")
     options = parser.parse_args(argv)
     import torch
@@ -153,8 +146,6 @@ def main(argv=None):
     show(result, console)
     for path in (options.out / "detector.json", *([MEASURED / "detector.json"] if options.record else ())):
         replace_text(path, json.dumps(finite(result), indent=1) + "\n")
-    for line in eliminated(table) if options.eliminate else ():
-        console.print(line)
     return 0
 
 

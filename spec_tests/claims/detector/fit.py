@@ -23,13 +23,10 @@ def probability(log_odds):
     return 1 / (1 + np.exp(-log_odds))
 
 
-def balanced(kind, label):
-    """Weights (n,) that sum to 1: each kind's absorbed pairs, and each kind's others, count by the root of how many they are."""
-    weight = np.zeros(len(label))
-    for each in np.unique(kind):
-        for value in (0, 1):
-            chosen = (kind == each) & (label == value)
-            weight[chosen] = max(chosen.sum(), 1) ** -0.5
+def balanced(kind):
+    """Weights (n,) that sum to 1: a kind of world counts by the root of the number of its pairs."""
+    _, place, count = np.unique(kind, return_inverse=True, return_counts=True)
+    weight = count[place] ** -0.5
     return weight / weight.sum()
 
 
@@ -39,7 +36,7 @@ def left_out(answers, kind, label, judged):
     for each in np.unique(kind):
         seen, here = judged & (label >= 0) & (kind != each), judged & (kind == each)
         if here.any():
-            w = logistic(answers[seen], label[seen], balanced(kind[seen], label[seen]))
+            w = logistic(answers[seen], label[seen], balanced(kind[seen]))
             result[here] = probability(answers[here] @ w[:-1] + w[-1])
     return result
 
@@ -58,8 +55,12 @@ def best_f1(score, yes):
     return float((2 * right / (np.arange(1, len(order) + 1) + yes.sum())).max()) if yes.any() else float("nan")
 
 
-def calibration_error(score, label, bins=10):
-    """Expected calibration error: mean over bins of |mean probability - share absorbed|, each by its number of pairs."""
-    place = np.minimum((score * bins).astype(int), bins - 1)
-    gaps = [(place == b).mean() * abs(score[place == b].mean() - label[place == b].mean()) for b in np.unique(place)]
-    return float(sum(gaps))
+def reliability(probability, label, bins=10):
+    """[number of pairs, their mean probability, the share that is absorbed] of each tenth of probabilities that has any."""
+    place = np.minimum((probability * bins).astype(int), bins - 1)
+    return [[int((place == b).sum()), float(probability[place == b].mean()), float(label[place == b].mean())] for b in np.unique(place)]
+
+
+def calibration_error(probability, label):
+    """Expected calibration error: mean over tenths of |mean probability - share absorbed|, each by its number of pairs."""
+    return sum(count * abs(mean - share) for count, mean, share in reliability(probability, label)) / len(label)

@@ -16,8 +16,7 @@ def scene(W_dec, *kinds):
     times, x, acts = zip(*kinds)
     repeated = lambda rows: np.repeat(np.array(rows, dtype=float), times, axis=0)
     W_dec = np.array(W_dec, dtype=float)
-    return {"x": repeated(x), "acts": repeated(acts), "W_dec": W_dec, "W_enc": np.eye(*W_dec.shape),
-            "b_dec": np.zeros(W_dec.shape[1])}
+    return {"x": repeated(x), "acts": repeated(acts), "W_dec": W_dec, "b_dec": np.zeros(W_dec.shape[1])}
 
 
 def family(delta, alone=48, both=48, neither=96):
@@ -27,13 +26,18 @@ def family(delta, alone=48, both=48, neither=96):
     of alone and both than of neither, or the parent is background.
     """
     kinds = (alone // 2, 1, 0), (both // 2, 1, 1), (neither // 2, 0, 0)
-    stream = scene([[1, 0, 0], [delta, 1, 0], [0, 0, 1]],
-                   *((times, [p, c, other], [p - delta * c, c, other]) for times, p, c in kinds for other in (0, 1)))
-    return stream | {"W_enc": [[1, -delta, 0], [0, 1, 0], [0, 0, 1]]}
+    return scene([[1, 0, 0], [delta, 1, 0], [0, 0, 1]],
+                 *((times, [p, c, other], [p - delta * c, c, other]) for times, p, c in kinds for other in (0, 1)))
 
 
 def detect(adapter, stream, **config):
-    return adapter("absorption_score", config, **stream)
+    return adapter("absorption", config, **stream)
+
+
+def log_odds(got):
+    """Of the pair: what the probability is the logistic function of."""
+    probability = got["probability"][P, C]
+    return np.log(probability / (1 - probability))
 
 
 def answers(got, *names):

@@ -73,7 +73,7 @@ def test_a_function_is_seen_at_once():
 
 def test_clause_ids_have_no_gaps():
     """A gap is a retired clause; when one is retired, say so here."""
-    retired = {"ABS-31"}                                    # a tied SAE's score was 0 by definition: see ABS-41
+    retired = {"ABS-28", "ABS-29", "ABS-31", "ABS-37", "ABS-38", "ABS-41"}       # of the detector as it was: CHANGES.md
     for area in {clause.area for clause in clauses().values()}:
         numbers = [int(id.split("-")[1]) for id in {*clauses(), *retired} if id.split("-")[0] == area]
         assert sorted(numbers) == list(range(1, len(numbers) + 1))

@@ -3,20 +3,14 @@
 import numpy as np
 
 from sae_spec.reference.absorption import detector, evidence
-from sae_spec.reference.sae.constraints import row_norms
+from sae_spec.reference.absorption.stream import LOUD, firing_floor
+from sae_spec.reference.sae.constraints import normalize_rows, row_norms
 from sae_spec.spec_tests.mutants import mutant
 
 
 def from_0(stream, projected):
     """As if the samples with neither parent nor child had no content of the parent's."""
     return projected._replace(p_in_all=projected.p_in_c + stream.content[:, np.newaxis] - stream.beside_content)
-
-
-@mutant("detector: usual is the mean over all firings without the child", clause="ABS-24", target="evidence.usual")
-def usual_not_in_full(right, stream):
-    without = stream._replace(full=stream.fires, full_acts=stream.acts, full_content=stream.content, both_full=stream.beside,
-                              both_full_acts=stream.beside_acts, both_full_content=stream.beside_content)
-    return right(without)
 
 
 @mutant("detector: usual is the mean over all full samples, the child's too", clause="ABS-24", target="evidence.usual")
@@ -67,32 +61,21 @@ def lacks_all(right, stream, usual_acts):
     return np.sign(right(stream, usual_acts))
 
 
-@mutant("detector: level without a background", clause="ABS-26", target="evidence.levels")
+@mutant("detector: level without a background", clause="ABS-26", target="evidence.level")
 def no_background(right, stream, projected, *rest):
     return right(stream, from_0(stream, projected), *rest)
 
 
-@mutant("detector: level over all of the child's samples alike", clause="ABS-26", target="evidence.levels")
+@mutant("detector: level over all of the child's samples alike", clause="ABS-26", target="evidence.level")
 def level_unweighted(right, *arguments):
     *before, lack = arguments
-    return right(*before, np.ones_like(lack))[0], right(*arguments)[1]
+    return right(*before, np.ones_like(lack))
 
 
-@mutant("detector: one level", clause="ABS-26", target="evidence.levels")
-def one_level(right, *arguments):
-    return right(*arguments)[0], right(*arguments)[0]
-
-
-@mutant("detector: the level of all decides alone", clause="ABS-30", target="evidence.evidence")
-def level_of_all(right, stream, W_dec):
-    answers = right(stream, W_dec)
-    return answers._replace(level_low=np.zeros_like(answers.level_low))
-
-
-@mutant("detector: silence never counts", clause="ABS-30", target="evidence.evidence")
-def only_low(right, stream, W_dec):
-    answers = right(stream, W_dec)
-    return answers._replace(level=answers.level_low)
+@mutant("detector: level over the samples in which the parent fires", clause="ABS-26", target="evidence.level")
+def level_of_the_low(right, stream, projected, usual_content, lack):
+    zero = evidence.background(stream, projected)
+    return evidence.quotient(evidence.quotient(stream.beside_content, stream.beside) - zero, usual_content - zero)
 
 
 @mutant("detector: nothing returns", clause="ABS-39", target="evidence.returned")
@@ -104,12 +87,6 @@ def nothing_returns(right, *arguments):
 def returned_from_0(right, stream, projected):
     loud = evidence.quotient(stream.full_content, stream.full)
     return evidence.quotient(evidence.quotient(projected.c_in_p, stream.full[:, np.newaxis]), loud)
-
-
-@mutant("detector: as much there the other way round", clause="ABS-30", target="evidence.evidence")
-def any_direction_counts(right, stream, W_dec):
-    answers = right(stream, W_dec)
-    return answers._replace(returned=np.zeros_like(answers.returned))
 
 
 @mutant("detector: disturbed without its standard errors", clause="ABS-27", target="evidence.disturbed")
@@ -124,110 +101,143 @@ def rates_only(right, stream, lack):
     return right(stream, 0 * lack)
 
 
-@mutant("detector: whatever the child writes is carried", clause="ABS-28", target="evidence.carried")
-def any_direction(right, stream, projected):
-    return right(stream, projected._replace(row=projected.norm.T))
+@mutant("detector: unwritten is the mean square, not the variance", clause="ABS-43", target="evidence.unwritten")
+def mean_square_left(right, stream, projected, usual_acts):
+    return right(stream, projected._replace(residual_in_c=0 * projected.residual_in_c), usual_acts)
 
 
-@mutant("detector: carried of all that is there", clause="ABS-28", target="evidence.carried")
-def of_content(right, stream, projected):
-    return evidence.quotient(projected.row * stream.full_acts, projected.p_in_c)
+@mutant("detector: what is unwritten is measured by the parent's mean square", clause="ABS-43", target="evidence.unwritten")
+def by_the_mean_square(right, stream, projected, usual_acts):
+    """Asked of what does not vary, too."""
+    return right(stream, projected, 0 * usual_acts)
 
 
-@mutant("detector: coupling is always asked", clause="ABS-29", target="evidence.coupled")
-def always_asked(right, *arguments):
+@mutant("detector: what is unwritten is asked of every parent", clause="ABS-43", target="evidence.unwritten")
+def asked_of_all(right, *arguments):
     return np.nan_to_num(right(*arguments), nan=1.0)
 
 
-@mutant("detector: coupling is never asked", clause="ABS-29", target="evidence.coupled")
-def never_asked(right, *arguments):
-    return np.full_like(right(*arguments), np.nan)
+@mutant("detector: how the parent varies beside the child counts as its own", clause="ABS-43", target="evidence.unwritten")
+def varies_beside(right, stream, projected, usual_acts):
+    mean = evidence.quotient(stream.full_acts, stream.full)[:, np.newaxis]
+    nothing = np.zeros_like(stream.both_full)
+    return right(stream._replace(both_full=nothing, both_full_squares=nothing), projected, mean + 0 * usual_acts)
 
 
-@mutant("detector: any coupling is full coupling", clause="ABS-29", target="evidence.coupled")
-def any_coupling(right, *arguments):
-    return np.sign(right(*arguments))
+@mutant("detector: what is unwritten in units of the parent's activation", clause="ABS-43", target="evidence.unwritten")
+def without_the_norm(right, stream, projected, usual_acts):
+    return right(stream, projected._replace(norm=np.ones_like(projected.norm)), usual_acts)
 
 
-@mutant("detector: followed is the correlation, not its square", clause="ABS-37", target="evidence.followed")
-def correlation(right, *arguments):
-    return np.sqrt(right(*arguments))
+@mutant("detector: all that is there is unwritten", clause="ABS-43", target="stream.observe")
+def nothing_is_written(right, x, acts, W_dec, b_dec, floor):
+    """The variance of the content, as if there were no reconstruction."""
+    stream, unit = right(x, acts, W_dec, b_dec, floor), normalize_rows(W_dec)
+    whole = floor if floor is not None else firing_floor(x, acts, W_dec)
+    content = (x - b_dec) @ unit.T
+    written = np.abs(acts) * row_norms(W_dec)
+    full = (acts != 0) & (written >= np.maximum(LOUD * whole, np.sign(acts) * content / 2))
+    return stream._replace(r_when=stream.x_when, residual_squares=(content**2).T @ full.astype(x.dtype))
 
 
-@mutant("detector: all of what is coupled is followed", clause="ABS-37", target="evidence.followed")
-def all_followed(right, *arguments):
-    return np.where(np.isnan(right(*arguments)), np.nan, np.clip(evidence.coupled(*arguments), 0, 1))
+def weighing(name, **other):
+    """A mutant whose question has other ends, or another weight."""
+    @mutant(f"detector: {name}: {', '.join(f'{end} {value:g}' for end, value in other.items())}", clause="ABS-30",
+            target="detector.answers")
+    def mutated(right, of):
+        """The answer is changed so that, weighed as before, it adds what it would."""
+        question = detector.QUESTIONS[name]
+        changed = question._replace(**other)
+        asked = {"missing": np.nan_to_num(of.silent) + np.nan_to_num(of.low), "there": of.level, "alike": of.cosine,
+                 "one way": of.level - of.returned, "disturbed": of.disturbed, "unwritten": of.unwritten}
+        return right(of) | {name: detector.answer(asked[name], changed) * changed.weight / question.weight}
+
+    return mutated
 
 
-@mutant("detector: steady is the mean by the root of the mean square", clause="ABS-38", target="evidence.steady")
-def by_the_root(right, *arguments):
-    return np.sqrt(right(*arguments))
+for name, (no, yes, weight) in detector.QUESTIONS.items():
+    weighing(name, weight=0.0)
+    weighing(name, weight=1.25 * weight)
+    weighing(name, no=no - 0.2 * (yes - no))
+    weighing(name, yes=yes + 0.2 * (yes - no))
 
 
-@mutant("detector: steady without a background", clause="ABS-38", target="evidence.steady")
-def steady_from_0(right, stream, projected):
-    return right(stream, from_0(stream, projected))
+@mutant("detector: what cannot be asked is answered yes", clause="ABS-30", target="detector.answer")
+def yes_where_unknown(right, value, question):
+    return np.where(np.isnan(value), 1.0, right(value, question))
 
 
-@mutant("detector: what follows in part is free", clause="ABS-30", target="evidence.evidence")
-def unsteady_is_free(right, stream, W_dec):
-    return right(stream, W_dec)._replace(steady=np.ones((len(W_dec), len(W_dec))))
+@mutant("detector: answers have no bounds", clause="ABS-30", target="detector.answer")
+def unbounded(right, value, question):
+    return np.nan_to_num((value - question.no) / (question.yes - question.no), nan=0.0)
 
 
-@mutant("detector: the shortfall alone", clause="ABS-30", target="detector.ramp")
-def no_questions(right, value, low, high):
-    return np.ones_like(value)
+@mutant("detector: the probability has no direction", clause="ABS-30", target="detector.probability")
+def symmetric(right, of):
+    return np.maximum(right(of), right(of).T)
 
 
-@mutant("detector: the score has no direction", clause="ABS-30", target="detector.absorption_score")
-def symmetric(right, stream, W_enc, W_dec):
-    score = right(stream, W_enc, W_dec)
-    return np.maximum(score, score.T)
+@mutant("detector: the probability is how much is absorbed", clause="ABS-30", target="detector.probability")
+def by_amount(right, of):
+    """What version 0.1 of the specification said: one number for whether and how much."""
+    return right(of) * np.clip(np.nan_to_num(of.silent) + np.nan_to_num(of.low), 0, 1)
 
 
-@mutant("detector: yes or no", clause="ABS-30", target="detector.absorption_score")
-def yes_or_no(right, stream, W_enc, W_dec):
-    return (right(stream, W_enc, W_dec) > detector.THRESHOLD).astype(float)
+@mutant("detector: yes or no", clause="ABS-30", target="detector.probability")
+def yes_or_no(right, of):
+    return (right(of) > detector.ABSORBED).astype(float)
 
 
-@mutant("detector: any number of samples is enough", clause="ABS-30", target="evidence.evidence")
-def always_enough(right, stream, W_dec):
-    answers = right(stream, W_dec)
-    return answers._replace(enough=np.ones_like(answers.enough))
+@mutant("detector: any number of samples is enough", clause="ABS-30", target="detector.probability")
+def always_enough(right, of):
+    return right(of._replace(enough=np.ones_like(of.enough)))
 
 
-@mutant("detector: a tied SAE scores 0", clause="ABS-41", target="detector.absorption_score")
-def tied_is_0(right, stream, W_enc, W_dec):
-    """What version 0.1 of the specification said: one array in both places."""
-    return right(stream, W_enc, W_dec) * (W_enc is not W_dec)
+@mutant("detector: rows may be nearly equal", clause="ABS-32", target="detector.candidate")
+def nearly_equal(right, of):
+    return right(of._replace(cosine=np.minimum(of.cosine, 0.97)))
 
 
-@mutant("detector: equal weights score 0", clause="ABS-41", target="detector.absorption_score")
-def equal_is_0(right, stream, W_enc, W_dec):
-    return right(stream, W_enc, W_dec) * (not np.array_equal(W_enc, W_dec))
+@mutant("detector: rows may have nothing of each other", clause="ABS-32", target="detector.candidate")
+def nothing_alike(right, of):
+    return right(of._replace(cosine=np.maximum(of.cosine, 0.06)))
 
 
-@mutant("detector: rows may be nearly equal", clause="ABS-32", target="evidence.evidence")
-def nearly_equal(right, stream, W_dec):
-    answers = right(stream, W_dec)
-    return answers._replace(cosine=np.minimum(answers.cosine, 0.97))
+@mutant("detector: what cannot be told is not absorbed", clause="ABS-44", target="detector.verdict")
+def two_verdicts(right, of):
+    return np.maximum(right(of), 0)
+
+
+@mutant("detector: more likely than not is absorbed", clause="ABS-44", target="detector.verdict")
+def at_one_half(right, of):
+    return np.where(detector.probability(of) > 0.5, 1, right(of))
+
+
+@mutant("detector: too few samples are no absorption", clause="ABS-44", target="detector.verdict")
+def few_are_none(right, of):
+    return np.where(of.enough, right(of), 0)
+
+
+@mutant("detector: what is no candidate cannot be told", clause="ABS-44", target="detector.verdict")
+def anybody(right, of):
+    return np.where(detector.candidate(of), right(of), -1)
 
 
 @mutant("read-out: in units of the parent's norm, not its square", clause="ABS-33", target="read_out.read_out_matrix")
-def by_norm(right, score, W_dec, threshold):
-    return right(score, W_dec, threshold) * row_norms(W_dec)[:, np.newaxis]
+def by_norm(right, probability, W_dec, threshold):
+    return right(probability, W_dec, threshold) * row_norms(W_dec)[:, np.newaxis]
 
 
 @mutant("read-out: in units of the child's row", clause="ABS-33", target="read_out.read_out_matrix")
-def by_child(right, score, W_dec, threshold):
-    A = right(score, W_dec, threshold)
+def by_child(right, probability, W_dec, threshold):
+    A = right(probability, W_dec, threshold)
     squares = (W_dec**2).sum(-1)
     return A * squares[:, np.newaxis] / np.where(squares == 0, 1, squares)
 
 
 @mutant("read-out: detected at the threshold", clause="ABS-33", target="read_out.read_out_matrix")
-def at_threshold(right, score, W_dec, threshold):
-    return right(score, W_dec, np.nextafter(threshold, 0))
+def at_threshold(right, probability, W_dec, threshold):
+    return right(probability, W_dec, np.nextafter(threshold, 0))
 
 
 @mutant("read-out: children receive from parents", clause="ABS-34", target="read_out.corrected")

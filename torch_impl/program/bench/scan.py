@@ -15,7 +15,7 @@ from ...absorption.pairs import evidence
 from ...absorption.scan import candidates, firing_floor, scan
 from ...training.config import SAEConfig
 from ...sae.constraints import normalize_rows
-from ...absorption.detector import score_of
+from ...absorption.detector import probability
 from ...training.module import SparseAutoencoder
 from .worker import OfProcess
 
@@ -47,7 +47,7 @@ def clock(function: Callable[..., Any], *arguments: Any) -> float:
 
 
 def streamed(W: Tensor, index: Tensor, samples: int) -> tuple[float, float, float | None]:
-    """Seconds of one pass over samples, to the scores, and of the encoder's product alone; MiB that the pass held."""
+    """Seconds of one pass over samples, to the probabilities, and of the encoder's product alone; MiB that the pass held."""
     sae = SparseAutoencoder(SAEConfig(D=W.shape[1], M=len(W), activation="topk", k=32)).eval()
     with torch.no_grad():
         sae.W_dec.copy_(W)
@@ -55,7 +55,7 @@ def streamed(W: Tensor, index: Tensor, samples: int) -> tuple[float, float, floa
     rows = torch.randn(samples, W.shape[1], generator=torch.Generator().manual_seed(1))
     product = clock(lambda: [part @ W.T for part in rows.split(256)])
     floor = firing_floor(sae, rows)
-    one_pass = lambda: score_of(evidence(scan(sae, rows, index, floor), index, W))
+    one_pass = lambda: probability(evidence(scan(sae, rows, index, floor), index, W))
     return clock(one_pass), product, held(one_pass)
 
 
