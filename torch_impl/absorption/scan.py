@@ -4,7 +4,7 @@
     Counts       the sums of `stream.Stream` at those places; shards are added up
     scan         the pass over a stream of activations
 
-`pairs.py` makes evidence and scores of them.
+`pairs.py` makes evidence of them.
 No (M, M) array is ever made: M = 65,536 needs memory for M · top numbers. A candidate's place is [c, slot]:
 pair (p, c) with p = candidates[c, slot], -1 where there are fewer.
 """
@@ -35,7 +35,7 @@ def candidates(W_dec: Tensor, top: int = 32, block: int = BLOCK, advance: Callab
     block    rows of one block of cosines
     advance  called with 1 after each of the `block_count` blocks
 
-    Rows at a cosine that no score accepts are no candidates: identical latents do not crowd out parents.
+    Rows at a cosine at which nothing is absorbed are no candidates: identical latents do not crowd out parents.
     Each block (block, block) of cosines is reduced to a short list before the next is made; blocks below the
     diagonal are those above it, seen from the other side.
     """
