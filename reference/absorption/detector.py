@@ -42,9 +42,14 @@ def answers(of):
     of       Evidence
     returns  {question: (M, M)}
     """
-    asked = {"missing": np.nan_to_num(of.silent) + np.nan_to_num(of.low), "there": of.level, "alike": of.cosine,
+    asked = {"missing": amount(of), "there": of.level, "alike": of.cosine,
              "one way": of.level - of.returned, "disturbed": of.disturbed, "unwritten": of.unwritten}
     return {name: answer(value, QUESTIONS[name]) for name, value in asked.items()}
+
+
+def amount(of):
+    """How much of p is missing beside c: its shortfall, [ABS-25]; 0 where c never speaks in full.  (M, M)"""
+    return np.nan_to_num(of.silent) + np.nan_to_num(of.low)
 
 
 def answer(value, question):
@@ -71,7 +76,7 @@ def probability(of):
     returns  probability (M, M), from 0 to 1, indexed [parent, child]
 
     [ABS-30] 0 for a pair that there is not enough to judge by, or that is no candidate; else from the answers to all questions.
-             How much is absorbed is another number: silent + low. The encoder is not read, so a tied SAE is judged like any
+             How much is absorbed is another number, the amount: silent + low. The encoder is not read, so a tied SAE is judged like any
              other: where a selection rule silences a tied parent beside a child that writes its direction, that is absorption.
     """
     log_odds = INTERCEPT + sum(QUESTIONS[name].weight * answer for name, answer in answers(of).items())       # (M, M)

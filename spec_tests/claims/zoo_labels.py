@@ -130,12 +130,12 @@ def pairs(member, seed):
     W_dec, W_enc = params["W_dec"], params.get("W_enc", params["W_dec"])
     stream = observe(x, acts, W_dec, params["b_dec"])
     M, seen = len(W_dec), patterns.within_data(W_enc, (x - params["b_dec"])[:500])
-    shortfall, label = np.zeros((M, M)), np.zeros((M, M), dtype=int)
+    shortfall, label, family = np.zeros((M, M)), np.zeros((M, M), dtype=int), np.zeros((M, M), dtype=bool)
     for pair, value in true_shortfalls(member, x, magnitudes, acts).items():
+        family[pair] = True
         shortfall[pair], label[pair] = value, 1 if value >= POSITIVE else 0 if value < NEGATIVE else -1
     for pair in descendants_of_children(member):
         label[pair] = -1
-    family = shortfall != 0
     found = in_samples(W_dec, member.world.directions, params["b_dec"], x, magnitudes, acts)
     label = np.where(~family & (label == 0) & (found.amount >= NEGATIVE), np.where(found.label == 1, 1, -1), label)
     strict = np.where(np.isnan(shortfall), 0, label)
@@ -144,7 +144,7 @@ def pairs(member, seed):
     of = evidence(stream, W_dec)
     unaligned = 1 - patterns.alignment(seen, W_dec)
     tables = {"shortfall": shortfall, "label": label, "strict": strict,
-              "score": detector.probability(of), "amount": np.nan_to_num(of.silent) + np.nan_to_num(of.low),
+              "score": detector.probability(of), "amount": detector.amount(of),
               "gap": patterns.pattern_gap(seen, W_dec), "unaligned": np.minimum.outer(unaligned, unaligned),
               "candidate": detector.candidate(of)}
     apart = ~np.eye(M, dtype=bool)

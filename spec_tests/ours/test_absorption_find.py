@@ -53,7 +53,9 @@ def test_the_planted_pair_is_found_and_nothing_else(delta):
     assert (parent.parent, parent.children, parent.firings_lost) == (0, (1,), silenced)
     assert parent.firings == on[:, 0].sum() - silenced and abs(parent.share_lost - delta * on[:, 1].sum() / on[:, 0].sum()) < 1e-9
     assert (report.samples, report.latents_that_fire, report.candidates_per_latent) == (N, 4, 4)
-    assert not find_absorption(sae, rows, threshold=pair.probability + 1e-6).pairs
+    stricter = find_absorption(sae, rows, threshold=pair.probability + 1e-6)
+    assert not stricter.pairs and stricter.near_misses[0] == pair._replace(unwritten=stricter.near_misses[0].unwritten)     # a NaN
+    assert stricter.judged == report.judged._replace(absorbed=0, cannot_tell=report.judged.cannot_tell + 1)
 
 
 @pytest.mark.parametrize("off, dtype", [(1e-12, torch.float64), (1e-6, torch.float32)])

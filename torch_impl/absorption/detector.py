@@ -36,9 +36,14 @@ ABSORBED, NOT_ABSORBED = 0.8, 0.1            # a probability above the first, be
 
 def answers(of: Evidence) -> dict[str, Tensor]:
     """The answer (...) to each question, 0 where it cannot be asked."""
-    values = {"missing": of.silent.nan_to_num(0) + of.low.nan_to_num(0), "there": of.level, "alike": of.cosine,
+    values = {"missing": amount(of), "there": of.level, "alike": of.cosine,
               "one way": of.level - of.returned, "disturbed": of.disturbed, "unwritten": of.unwritten}
     return {name: answer(values[name], question) for name, question in QUESTIONS.items()}
+
+
+def amount(of: Evidence) -> Tensor:
+    """The shortfall (...), from 0 to 1.  Clauses: ABS-25."""
+    return of.silent.nan_to_num(0) + of.low.nan_to_num(0)
 
 
 def answer(value: Tensor, question: Question) -> Tensor:

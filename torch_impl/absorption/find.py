@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from . import pairs as candidate_pairs
-from .detector import ABSORBED, QUESTIONS, answers, candidate, probability, verdict
+from .detector import ABSORBED, NOT_ABSORBED, QUESTIONS, amount, answers, candidate, probability
 from .evidence import ENOUGH, Evidence
 from .scan import Counts, block_count, candidates, firing_floor, scan
 
@@ -111,8 +111,9 @@ class Judged(NamedTuple):
 
     absorbed: int
     not_absorbed: int
+    """pairs of a probability below .1"""
     cannot_tell: int
-    """pairs of a probability between the two"""
+    """pairs of a probability between that and the threshold"""
     too_few_samples: int
     """pairs of which one does not speak in 20 samples without the other, or is background: speaks in more than .6 of all"""
     latents: int
@@ -132,7 +133,7 @@ class AbsorptionReport:
     pairs: tuple[AbsorbedPair, ...]
     """absorbed; the most probable first"""
     near_misses: tuple[AbsorbedPair, ...]
-    """of which it cannot be told, though there are samples enough; the most probable first, at most NEAR_MISSES"""
+    """neither above the threshold nor below .1, so that it cannot be told; the most probable first, at most NEAR_MISSES"""
     judged: Judged
     parents: tuple[AbsorbedParent, ...]
     """every parent of a pair; the one that loses most firings first"""
@@ -207,9 +208,9 @@ def find_absorption(sae: SAE, rows: Tensor, top: int = 32, threshold: float = AB
     floor = firing_floor(sae, rows, batch_size)
     counts = scan(sae, rows, index, floor, batch_size, advance=samples)
     evidence = candidate_pairs.evidence(counts, index, W_dec, advance=judging)
-    likely, said = probability(evidence), verdict(evidence)
+    likely = probability(evidence)
     absorbed = likely > threshold
-    untold = (said < 0) & evidence.enough & ~absorbed
+    untold = ~absorbed & (likely >= NOT_ABSORBED)           # of too few samples the probability is 0
     children, slots = candidate_pairs.ranked(absorbed, likely)
     parents = index[children, slots]
     near, at = candidate_pairs.ranked(untold, likely)
@@ -253,9 +254,8 @@ def _pairs(children: Tensor, slots: Tensor, index: Tensor, evidence: Evidence) -
     of = Evidence(*(part[children, slots] for part in evidence))
     given = answers(of)
     costs = torch.stack([question.weight * (1 - given[name]) for name, question in QUESTIONS.items()])       # (questions, n)
-    amount = of.silent.nan_to_num(0) + of.low.nan_to_num(0)
     names = tuple(QUESTIONS)
-    columns = (index[children, slots], children, probability(of), amount, of.silent, of.low, of.level, of.returned, of.disturbed,
+    columns = (index[children, slots], children, probability(of), amount(of), of.silent, of.low, of.level, of.returned, of.disturbed,
                of.unwritten, of.cosine)
     against = [names[which] for which in costs.argmax(0).tolist()]
     return tuple(AbsorbedPair(*values) for values in zip(*(column.tolist() for column in columns), against))

@@ -18,7 +18,6 @@ from rich.table import Table
 
 from sae_spec.reference.absorption import detector, patterns
 from sae_spec.reference.absorption.evidence import Evidence
-from sae_spec.reference.absorption.stream import lift, observe
 from sae_spec.spec_tests.claims.detector.evidence import evidence
 from sae_spec.spec_tests.claims.detector.fit import at, balanced, best_f1, calibration_error, left_out, logistic, reliability
 from sae_spec.spec_tests.claims.detector.members import ARCHITECTURES, samples, trained, written_down
@@ -51,8 +50,7 @@ def pairs(member, seed):
     of_the_spec, others = evidence(x, acts, W_dec, b_dec)
     amount, label = in_samples(W_dec, member.wide.world.directions, b_dec, x, magnitudes, acts)
     table = of_the_spec._asdict() | others | {
-        "amount": amount, "label": label, "gap": patterns.pattern_gap(member.params.get("W_enc", W_dec), W_dec),
-        "rarer": 1 - lift(observe(x, acts, W_dec, b_dec))}
+        "amount": amount, "label": label, "gap": patterns.pattern_gap(member.params.get("W_enc", W_dec), W_dec)}
     apart = ~np.eye(len(W_dec), dtype=bool)
     return {name: values[apart] for name, values in table.items()}
 
@@ -79,9 +77,10 @@ def worth(score, label, threshold=0.5):
             "absorbed": int((label == 1).sum()), "not": int((label == 0).sum()), "unclear": int((label < 0).sum())}
 
 
-def told(probability, label, judged):
-    """What the verdicts are worth: of the pairs that are judged, and whose truth is clear."""
-    absorbed, not_absorbed = judged & (probability > detector.ABSORBED), ~judged | (probability < detector.NOT_ABSORBED)
+def told(probability, label, of):
+    """What the verdicts of [ABS-44] are worth over the pairs whose truth is clear, with these probabilities."""
+    absorbed = probability > detector.ABSORBED
+    not_absorbed = ~detector.candidate(of) | of.enough & (probability < detector.NOT_ABSORBED)
     yes, clear = label == 1, label >= 0
     share = lambda part, whole: float((part & whole).sum() / max(whole.sum(), 1))
     return {"absorbed that are": share(yes, absorbed & clear),
@@ -107,7 +106,7 @@ def report(table):
             for name, question in track(OTHERS.items(), "with one more")}
     return {"kinds": len(np.unique(kind)), "judged pairs": int(judged.sum()), "weights": dict(zip([*chosen, "1"], weights.tolist())),
             "scores": {name: worth(score, label, threshold) for name, (score, threshold) in rivals.items()},
-            "verdicts": told(said, label, judged), "calibration error of judged pairs": calibration_error(said[seen], label[seen]),
+            "verdicts": told(said, label, of), "calibration error of judged pairs": calibration_error(said[seen], label[seen]),
             "reliability": reliability(said[seen], label[seen]), "without": without, "with": more,
             "by kind": {each: worth(said[kind == each], label[kind == each]) for each in np.unique(kind)}}
 

@@ -2,6 +2,7 @@
 
 The latter need each sample, not sums. Means are over c's samples, in which it speaks in full; content is p's.
 
+    rarer      1 - lift: how much more rarely than by chance the two fire together
     carried    share of what p leaves out that c writes
     coupled    1: p's content is in proportion to c's activation; NaN where that hardly varies
     followed   1: all its variation follows c's activation; NaN where either hardly varies
@@ -14,7 +15,7 @@ import numpy as np
 
 from sae_spec.reference.absorption.evidence import VARIES, background, quotient
 from sae_spec.reference.absorption.evidence import evidence as of_the_spec
-from sae_spec.reference.absorption.stream import observe, project
+from sae_spec.reference.absorption.stream import lift, observe, project
 from sae_spec.reference.sae.constraints import normalize_rows, row_norms
 from sae_spec.spec_tests.claims.zoo_labels import in_full
 
@@ -42,7 +43,7 @@ def others(stream, centred, acts, W_dec, full):
     where_alone = lambda values: quotient(values.sum(0)[:, None] - values.T @ full, alone)
     usual = where_alone(written)
     var_p = where_alone(written**2) - usual**2
-    return {"carried": quotient(rows * a * n, mean * n - stream.beside_acts * projected.norm),
+    return {"rarer": 1 - lift(stream), "carried": quotient(rows * a * n, mean * n - stream.beside_acts * projected.norm),
             "coupled": np.where(varies_a, quotient(joint * a, mean * var_a), np.nan),
             "followed": np.where(varies_a & varies, quotient(joint**2, var_a * var), np.nan),
             "steady": quotient((mean - zero) ** 2, var + (mean - zero) ** 2),

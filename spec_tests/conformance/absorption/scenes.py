@@ -34,12 +34,6 @@ def detect(adapter, stream, **config):
     return adapter("absorption", config, **stream)
 
 
-def log_odds(got):
-    """Of the pair: what the probability is the logistic function of."""
-    probability = got["probability"][P, C]
-    return np.log(probability / (1 - probability))
-
-
 def answers(got, *names):
     """What was answered of the pair."""
     return {name: got[name][P, C] for name in names}

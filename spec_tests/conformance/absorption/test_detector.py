@@ -8,7 +8,7 @@ from sae_spec.spec_tests.core.compare import allowed_error, assert_same
 from sae_spec.spec_tests.core.properties import clause
 from sae_spec.spec_tests.core.strategies import rotations
 from sae_spec.spec_tests.conformance.absorption.scenes import (
-    C, P, answers, detect, eighths, family, log_odds, powers, scene, within,
+    C, P, answers, detect, eighths, family, powers, scene, within,
 )
 
 WEIGHTS = {"missing": (2.3, 0.1, 0.3), "there": (4.0, 0.4, 1.0), "alike": (3.6, 0.1, 0.6), "one way": (2.2, 0.1, 0.5),
@@ -129,7 +129,9 @@ def read_exactly(adapter, rho, rate, group, seed):
 @clause("ABS-26", "ABS-27", "ABS-30")
 @given(rho=st.sampled_from([0.0, 0.25, 0.5, 0.625, 0.8]), rate=st.sampled_from([0.125, 0.25]), seed=st.integers(0, 99))
 def test_independent_features_that_overlap_are_not_absorbed(adapter, rho, rate, seed):
-    assert (detect(adapter, read_exactly(adapter, rho, rate, -1, seed))["verdict"] < 1).all()
+    """At a cosine of .8 it cannot be told of some; below it is told of each where there are samples enough."""
+    got = detect(adapter, read_exactly(adapter, rho, rate, -1, seed))
+    assert (got["verdict"] < 1).all() and (rho > 0.7 or (got["probability"] < 0.1).all())
 
 
 @clause("ABS-26", "ABS-39", "ABS-43", "ABS-30")
@@ -183,6 +185,6 @@ def test_two_latents_of_one_feature_are_no_family(adapter, t):
     stream = scene([[1, 0], [1, t]], (60, [1, 0], [1, 0]), (20, [1.5, 1.5 * t], [0, 1.5]), (40, [0, 0], [0, 0]))
     got = detect(adapter, stream)
     if t > 0.2:
-        assert log_odds(got) > -2 and got["verdict"][P, C] != 0
+        assert got["probability"][P, C] > 0.1 and got["verdict"][P, C] != 0
     else:
         assert_same({"probability": 0.0, "verdict": 0.0}, answers(got, "probability", "verdict"), adapter.dtype)

@@ -13,6 +13,12 @@ def from_0(stream, projected):
     return projected._replace(p_in_all=projected.p_in_c + stream.content[:, np.newaxis] - stream.beside_content)
 
 
+@mutant("detector: usual content is the mean over all firings without the child", clause="ABS-24", target="evidence.usual")
+def usual_not_in_full(right, stream):
+    alone = stream.fires[:, np.newaxis] - stream.beside
+    return right(stream)[0], evidence.quotient(stream.content[:, np.newaxis] - stream.beside_content, alone)
+
+
 @mutant("detector: usual is the mean over all full samples, the child's too", clause="ABS-24", target="evidence.usual")
 def usual_with_child(right, stream):
     """Where the parent never speaks in full beside the child, nothing changes."""
@@ -142,17 +148,13 @@ def nothing_is_written(right, x, acts, W_dec, b_dec, floor):
 
 def weighing(name, **other):
     """A mutant whose question has other ends, or another weight."""
-    @mutant(f"detector: {name}: {', '.join(f'{end} {value:g}' for end, value in other.items())}", clause="ABS-30",
-            target="detector.answers")
-    def mutated(right, of):
-        """The answer is changed so that, weighed as before, it adds what it would."""
-        question = detector.QUESTIONS[name]
-        changed = question._replace(**other)
-        asked = {"missing": np.nan_to_num(of.silent) + np.nan_to_num(of.low), "there": of.level, "alike": of.cosine,
-                 "one way": of.level - of.returned, "disturbed": of.disturbed, "unwritten": of.unwritten}
-        return right(of) | {name: detector.answer(asked[name], changed) * changed.weight / question.weight}
+    right_one = detector.QUESTIONS[name]
+    changed = right_one._replace(**other)
 
-    return mutated
+    @mutant(f"detector: {name}: {', '.join(f'{end} {value:g}' for end, value in other.items())}", clause="ABS-30", target="detector.answer")
+    def mutated(right, value, question):
+        """Weighed as before, the answer adds what it would with the other weight."""
+        return right(value, changed) * changed.weight / question.weight if question is right_one else right(value, question)
 
 
 for name, (no, yes, weight) in detector.QUESTIONS.items():
@@ -180,7 +182,7 @@ def symmetric(right, of):
 @mutant("detector: the probability is how much is absorbed", clause="ABS-30", target="detector.probability")
 def by_amount(right, of):
     """What version 0.1 of the specification said: one number for whether and how much."""
-    return right(of) * np.clip(np.nan_to_num(of.silent) + np.nan_to_num(of.low), 0, 1)
+    return right(of) * detector.amount(of)
 
 
 @mutant("detector: yes or no", clause="ABS-30", target="detector.probability")
