@@ -70,4 +70,4 @@ What changed from one version to the next, clause by clause, is in CHANGES.md.
 Configuration mistakes raise a ValueError that names the argument. Logarithms are natural unless a base is written.
 """
 
-SPEC_VERSION = "0.3"
+SPEC_VERSION = "0.4"

@@ -33,7 +33,8 @@ QUESTIONS = {                    # ..., and what answers otherwise than absorpti
 }
 INTERCEPT = -11.5
 COSINES = 0.05, 0.98             # decoder rows of a parent and its child have a cosine between these
-ABSORBED, NOT_ABSORBED = 0.8, 0.1          # a probability above the one, below the other; nine of ten absorbed are told so, and are
+ABSORBED, NOT_ABSORBED = 0.7, 0.1          # a probability above the one, below the other; nine of ten absorbed are told so, and are
+ALL_WRITTEN, AS_USUAL = 0.02, 0.05         # see `maybe_sibling`
 
 
 def answers(of):
@@ -67,6 +68,16 @@ def candidate(of):
     return (of.cosine > least) & (of.cosine < most)
 
 
+def maybe_sibling(of):
+    """Which pairs may be two siblings, of which c is louder.  (M, M) bool
+
+    [ABS-45] Where c writes all that varies of p, with unwritten below .02 or not to be asked, a sibling that is loud enough answers
+             like a child. But of an absorbed p as much is there as usual, of a sibling only by coincidence: where level is not
+             from .95 to 1.05, the log odds are at most 0.
+    """
+    return ~(of.unwritten >= ALL_WRITTEN) & ~(np.abs(of.level - 1) <= AS_USUAL)
+
+
 def probability(of):
     """How likely it is that p is absorbed into c.
 
@@ -80,6 +91,7 @@ def probability(of):
              other: where a selection rule silences a tied parent beside a child that writes its direction, that is absorption.
     """
     log_odds = INTERCEPT + sum(QUESTIONS[name].weight * answer for name, answer in answers(of).items())       # (M, M)
+    log_odds = np.where(maybe_sibling(of), np.minimum(log_odds, 0.0), log_odds)
     return np.where(of.enough & candidate(of), 1 / (1 + np.exp(-log_odds)), 0.0)
 
 
@@ -89,7 +101,7 @@ def verdict(of):
     of       Evidence
     returns  verdict (M, M)
 
-    [ABS-44] A candidate is absorbed if its probability is above .8, and not if it is below .1. In between, and where there is
+    [ABS-44] A candidate is absorbed if its probability is above .7, and not if it is below .1. In between, and where there is
              not enough to judge by, it cannot be told. What is no candidate is not absorbed, nor is a latent into itself.
     """
     p = probability(of)

@@ -26,7 +26,8 @@ def train(worlds, M, architecture, training, start=None, seed=0, pool=POOL, tick
     worlds        S of them, of one shape
     M             latents of each SAE
     architecture  fields of SAEConfig but D and M, e.g. {"activation": "relu", "tied": True}
-    training      fields of TrainingConfig; l1_, l0_ and tie_coefficient may be lists of S numbers
+    training      fields of TrainingConfig; l1_, l0_ and tie_coefficient may be lists of S numbers; gradients are clipped, each
+                  SAE's by themselves, only where it has a max_grad_norm
     start         (S, M, D)  decoder and encoder rows to begin with; random directions unless given
     tick          called a hundred times on the way
     pricing       the price of a frequency, as frequency.price, where training has "priced"
@@ -44,7 +45,7 @@ def train_on(data, M, architecture, training, start=None, seed=0, tick=lambda: N
                     if name.endswith("_coefficient")}
     # Encoder rows begin as long as the decoder's: what is claimed is claimed of a start at, or near, the truth.
     sae = SAEConfig(D=D, M=M, **{"initial_encoder_scale": 1.0} | architecture)
-    config = config_mapping(sae, TrainingConfig(**{n: v for n, v in training.items() if n not in coefficients}))
+    config = config_mapping(sae, TrainingConfig(**{"max_grad_norm": None} | {n: v for n, v in training.items() if n not in coefficients}))
     data = torch.tensor(data, dtype=torch.float32)
     normals = np.random.default_rng([seed, 1]).normal(size=(S, M, D)) if start is None else start
     params = stacked(torch.tensor(normals, dtype=torch.float32), data.mean(1), config)
@@ -71,6 +72,7 @@ def run(params, data, config, coefficients, generator, tick=lambda: None, pricin
         losses.sum().backward()
         with torch.no_grad():
             params["W_dec"].grad = project_gradient(params["W_dec"].grad, params["W_dec"])
+            clip([param.grad for param in params.values()], config["max_grad_norm"])
             for group in optimizer.param_groups:
                 group["lr"] = parameter_rate(group["name"], learning_rate(at, config), config)
             optimizer.step()
@@ -88,6 +90,16 @@ def run(params, data, config, coefficients, generator, tick=lambda: None, pricin
     if seen is not None:
         arrays["threshold"] = seen.double().numpy()
     return [{name: array[s] for name, array in arrays.items()} for s in range(S)]
+
+
+def clip(grads, norm):
+    """Each SAE's gradients (S, ...), in place; see training.clip_gradients."""
+    if norm is None:
+        return
+    joint = sum(grad.flatten(1).square().sum(1) for grad in grads).sqrt()         # (S,)
+    factor = torch.where(joint <= norm, 1, norm / joint)
+    for grad in grads:
+        grad.mul_(factor.view(-1, *[1] * (grad.ndim - 1)))
 
 
 def loss(x, params, config, coefficients, cost, warmth):

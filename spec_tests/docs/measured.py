@@ -89,6 +89,20 @@ def shares(found):
     return f"{median(reached):.4f} ({min(reached):.4f} to {max(reached):.4f}) at {found['rate']:g}"
 
 
+def clipping(path=MEASURED / "clipping.json"):
+    """The loss with gradients clipped over that without, by activation and data."""
+    measured = read_json(path)
+    kinds = next(iter(measured.values()))["ratios"]
+    heads = ["{0}, {steps} steps".format(ground, **of) for ground, of in measured.items()]
+    rows = [[kind, *(ratio_of(of["ratios"][kind]) for of in measured.values())] for kind in kinds]
+    return table(["activation", *heads], rows, right=heads)
+
+
+def ratio_of(found):
+    """A median, and the range where there are several."""
+    return f"{median(found):.3f}" + (f" ({min(found):.3f} to {max(found):.3f})" if len(found) > 1 else "")
+
+
 def sessions_on_a_cpu():
     return [session for session in read_json(BENCH) if session["settings"]["device"] == "cpu"]
 

@@ -34,7 +34,8 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-COMMON = {"steps": 60, "batch_size": 16, "learning_rate": 1e-2, "aux_coefficient": 0.0, "threshold_decay": 0.9}
+COMMON = {"steps": 60, "batch_size": 16, "learning_rate": 1e-2, "aux_coefficient": 0.0, "threshold_decay": 0.9,
+          "max_grad_norm": None}
 
 
 @pytest.mark.parametrize("architecture, training", [
@@ -42,7 +43,7 @@ COMMON = {"steps": 60, "batch_size": 16, "learning_rate": 1e-2, "aux_coefficient
     ({"activation": "relu"}, {"l1_coefficient": 0.05, "tie_coefficient": 0.1, "priced": True, "frequency_decay": 0.9}),
     ({"activation": "relu", "tied": True}, {"l1_coefficient": 0.05}),
     ({"activation": "jumprelu", "bandwidth": 0.3, "initial_threshold": 0.1}, {"l0_coefficient": 0.05}),
-    ({"activation": "topk", "k": 2}, {}), ({"activation": "batch_topk", "k": 2}, {}),
+    ({"activation": "topk", "k": 2}, {"max_grad_norm": 0.1}), ({"activation": "batch_topk", "k": 2}, {}),
 ], ids=lambda value: str(value.get("activation", "")))
 def test_a_fleet_of_one_is_the_trainer(architecture, training):
     """And each of three in a fleet is trained as if alone."""

@@ -31,7 +31,8 @@ QUESTIONS = {
 }
 INTERCEPT = -11.5
 COSINES = 0.05, 0.98             # of the decoder rows: above the first, below the second
-ABSORBED, NOT_ABSORBED = 0.8, 0.1            # a probability above the first, below the second
+ABSORBED, NOT_ABSORBED = 0.7, 0.1            # a probability above the first, below the second
+ALL_WRITTEN, AS_USUAL = 0.02, 0.05           # of what varies of p; by how much p's level may differ from 1
 
 
 def answers(of: Evidence) -> dict[str, Tensor]:
@@ -57,10 +58,18 @@ def candidate(of: Evidence) -> Tensor:
     return (least < of.cosine) & (of.cosine < most)
 
 
+def maybe_sibling(of: Evidence) -> Tensor:
+    """Whether (...) bool c leaves nothing of p to tell it by, while p's level is not the usual one.  Clauses: ABS-45."""
+    leaves_something = of.unwritten >= ALL_WRITTEN
+    usual = (of.level - 1).abs() <= AS_USUAL
+    return ~(leaves_something | usual)
+
+
 def probability(of: Evidence) -> Tensor:
-    """How likely absorption is (...), from 0 to 1; 0 where that cannot be judged.  Clauses: ABS-30, ABS-32."""
+    """How likely absorption is (...), from 0 to 1; 0 where that cannot be judged.  Clauses: ABS-30, ABS-32, ABS-45."""
     given = answers(of)
     log_odds = sum((weight * given[name] for name, (_, _, weight) in QUESTIONS.items()), torch.full_like(of.cosine, INTERCEPT))
+    log_odds = torch.where(maybe_sibling(of), log_odds.clamp_max(0), log_odds)
     return log_odds.sigmoid().where(candidate(of) & of.enough, 0)
 
 

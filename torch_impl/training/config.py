@@ -8,6 +8,7 @@ mapping that they take. A mistake is one ValueError of one line that names the f
 This module does not import torch.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -147,8 +148,7 @@ class TrainingConfig(Config):
     adam_epsilon: float = Field(default=1e-8, gt=0, description="what Adam adds to the root of the mean square")
     sparsity_warmup_steps: int = Field(default_factory=lambda given: given["steps"] // 20, ge=0, description=(
         "steps until l1, l0 and tanh count in full (default: 1/20 of the steps)"))
-    max_grad_norm: float | None = Field(default=None, gt=0, description=(
-        "clip all gradients together to this norm (default: do not clip)"))
+    max_grad_norm: float | None = Field(default=1.0, gt=0, description="clip all gradients together to this norm; inf: do not clip")
     dead_after: int = Field(default_factory=tenth_of_the_run, ge=1, description=(
         "a latent silent for so many samples is dead (default: a tenth of the run, at most 10 million)"))
     priced: bool | None = Field(default=None, description=(
@@ -183,6 +183,11 @@ class TrainingConfig(Config):
         "of the encoder's product; parameters and moments stay as they are"))
     log_every: int = Field(default=100, ge=1, description="steps between two lines of metrics.jsonl")
     checkpoint_every: int = Field(default=1000, ge=1, description="steps between two checkpoints")
+
+    @field_validator("max_grad_norm")
+    @classmethod
+    def _none_is_never(cls, norm: float | None) -> float | None:
+        return None if norm == math.inf else norm           # JSON has null for it, a command line inf
 
 
 def config_mapping(sae: SAEConfig, training: TrainingConfig) -> dict[str, Any]:

@@ -95,10 +95,13 @@ def report(table):
     label, kind, judged = table["label"], table["kind"], of.enough & detector.candidate(of)
     chosen = detector.answers(of)
     given = lambda answers: np.stack(list(answers.values()), -1)
-    tried = lambda answers: left_out(given(answers), kind, label, judged)
+    doubted = detector.maybe_sibling(of)
+    even = lambda p: np.where(doubted, np.minimum(p, 0.5), p)                     # [ABS-45]
+    tried = lambda answers: even(left_out(given(answers), kind, label, judged))
     said, seen = tried(chosen), judged & (label >= 0)
     weights = logistic(given(chosen)[seen], label[seen], balanced(kind[seen]))
     rivals = {"sum of questions": (said, 0.5), "decoder cosine": (np.where(judged, table["cosine"], 0), 0.3),
+              "sum of questions, without ABS-45": (left_out(given(chosen), kind, label, judged), 0.5),
               "pattern gap": (np.where(judged, table["gap"], 0), 0.3), "fires more rarely": (np.where(judged, table["rarer"], 0), 0.5)}
     without = {name: worth(tried({other: chosen[other] for other in chosen if other != name}), label)
                for name in track(chosen, "without a question")}

@@ -35,7 +35,7 @@ ACTIVATIONS = ("topk", "batch_topk", "jumprelu")
 LIBRARIES = ("ours", "SAELens")
 AIMS = ((1.1, 1.1, 1 / 1.1), (1.1, 1 / 1.1))      # times k, one run each: of the first seed, which has no coefficient to go by, and others
 START, NEAR = 2.0, math.log(1.25)                 # the first coefficient; how far from k a log L0 may lie
-MEASURED = Path(__file__).parents[1] / "measured" / "beside.json"
+MEASURED = Path(__file__).resolve().parents[1] / "measured" / "beside.json"
 
 
 def ours(ground, request, more, options):

@@ -36,7 +36,7 @@ def sweep(ground, coefficients, options):
     S = len(coefficients)
     training = {"steps": options.steps, "batch_size": options.B, "learning_rate": options.rate,
                 "l0_coefficient": torch.tensor(coefficients)}
-    training |= {name: getattr(TrainingConfig(steps=options.steps), name) for name in ("warmup_steps", "decay_steps")}
+    training |= {name: getattr(TrainingConfig(steps=options.steps), name) for name in ("warmup_steps", "decay_steps", "max_grad_norm")}
     architecture = {"activation": "jumprelu", "initial_encoder_scale": options.scale}
     architecture |= {name: getattr(options, name) for name in ("initial_threshold", "bandwidth") if getattr(options, name)}
     training |= {"threshold_rate": options.threshold_rate} if options.threshold_rate else {}

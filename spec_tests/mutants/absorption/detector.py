@@ -205,6 +205,62 @@ def nothing_alike(right, of):
     return right(of._replace(cosine=np.maximum(of.cosine, 0.06)))
 
 
+@mutant("detector: nobody is taken for a louder sibling", clause="ABS-45", target="detector.maybe_sibling")
+def no_siblings(right, of):
+    """What version 0.3 of the specification said."""
+    return np.zeros(of.level.shape, bool)
+
+
+@mutant("detector: who does not vary is a sibling", clause="ABS-45", target="detector.maybe_sibling")
+def whatever_the_level(right, of):
+    return right(of._replace(level=np.full(of.level.shape, np.nan)))
+
+
+@mutant("detector: who is asked what is unwritten is no sibling", clause="ABS-45", target="detector.maybe_sibling")
+def still_alone(right, of):
+    return right(of) & np.isnan(of.unwritten)
+
+
+@mutant("detector: who cannot be asked what is unwritten is no sibling", clause="ABS-45", target="detector.maybe_sibling")
+def varying_alone(right, of):
+    return right(of) & ~np.isnan(of.unwritten)
+
+
+@mutant("detector: a sibling leaves nothing unwritten but rounding", clause="ABS-45", target="detector.maybe_sibling")
+def nothing_left(right, of):
+    return right(of._replace(unwritten=10 * of.unwritten))
+
+
+@mutant("detector: a sibling leaves a twentieth unwritten", clause="ABS-45", target="detector.maybe_sibling")
+def a_twentieth_left(right, of):
+    return right(of._replace(unwritten=of.unwritten / 2.5))
+
+
+@mutant("detector: only a weaker parent is a sibling", clause="ABS-45", target="detector.maybe_sibling")
+def below_alone(right, of):
+    return right(of._replace(level=np.minimum(of.level, 1.0)))
+
+
+@mutant("detector: only a louder child's parent is a sibling", clause="ABS-45", target="detector.maybe_sibling")
+def above_alone(right, of):
+    return right(of._replace(level=np.maximum(of.level, 1.0)))
+
+
+@mutant("detector: as usual is within a tenth", clause="ABS-45", target="detector.maybe_sibling")
+def within_a_tenth(right, of):
+    return right(of._replace(level=1 + (of.level - 1) / 2))
+
+
+@mutant("detector: as usual is within a fortieth", clause="ABS-45", target="detector.maybe_sibling")
+def within_a_fortieth(right, of):
+    return right(of._replace(level=1 + (of.level - 1) * 2))
+
+
+@mutant("detector: of a sibling it is known that it is none", clause="ABS-45", target="detector.probability")
+def siblings_are_told(right, of):
+    return np.where(detector.maybe_sibling(of), np.minimum(right(of), 0.05), right(of))
+
+
 @mutant("detector: what cannot be told is not absorbed", clause="ABS-44", target="detector.verdict")
 def two_verdicts(right, of):
     return np.maximum(right(of), 0)
@@ -213,6 +269,13 @@ def two_verdicts(right, of):
 @mutant("detector: more likely than not is absorbed", clause="ABS-44", target="detector.verdict")
 def at_one_half(right, of):
     return np.where(detector.probability(of) > 0.5, 1, right(of))
+
+
+@mutant("detector: four of five must be right", clause="ABS-44", target="detector.verdict")
+def at_four_fifths(right, of):
+    """What version 0.3 of the specification said."""
+    said, p = right(of), detector.probability(of)
+    return np.where((said == 1) & (p <= 0.8), -1, said)
 
 
 @mutant("detector: too few samples are no absorption", clause="ABS-44", target="detector.verdict")
