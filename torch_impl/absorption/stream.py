@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..kernels.precision import widen
 from ..sae.constraints import normalize_rows, row_norms
+from ..sparse.entries import Matrix, apply, sum_by_latent
 
 SPEAKS = 0.01        # of what a latent usually writes,
 NOISE = 1e-6         # of what a sample usually measures: what it writes below either is no firing
@@ -66,11 +66,11 @@ class Usual(NamedTuple):
     squares: Tensor        # (M,)  their squares
 
 
-def usual(x: Tensor, acts: Tensor) -> Usual:
-    """The sums over samples x (B, D) and their activations (B, M)."""
-    acts, double = widen(acts), torch.float64
-    return Usual(samples=torch.tensor(float(len(x)), dtype=double, device=x.device), sizes=row_norms(x.double()).sum(),
-                 acts=acts.abs().sum(0, dtype=double), squares=acts.square().sum(0, dtype=double))
+def usual(x: Tensor, acts: Matrix) -> Usual:
+    """The sums over samples x (B, D) and their activations (B, M), in either form."""
+    size = apply(lambda numbers: numbers.double().abs(), acts)
+    return Usual(samples=torch.tensor(float(len(x)), dtype=torch.float64, device=x.device), sizes=row_norms(x.double()).sum(),
+                 acts=sum_by_latent(size), squares=sum_by_latent(apply(torch.square, size)))
 
 
 def floor_of(sums: Usual, W_dec: Tensor) -> Tensor:
