@@ -19,11 +19,11 @@ from torch import Tensor
 from ..kernels.chunks import scratch
 from ..kernels.precision import widen
 from ..kernels.sparse_products import counted_offsets, decode, gathered_dots, weight_gradient
-from ..sae.constraints import normalize_rows, row_norms
+from ..sae.constraints import normalize_rows
 from ..sparse.entries import Entries, Matrix, Places
 from .detector import COSINES
 from .evidence import OF_A_PAIR, LatentSums
-from .stream import Usual, firing, floor_of, in_full, usual
+from .stream import Usual, exact_norms, firing, floor_of, in_full, usual
 
 BLOCK = 4096         # rows of one block of the product: BLOCK^2 numbers, 64 MiB in float32, are there at once
 PLACES = 2**20       # pairs of a child that speaks and a candidate that are looked at at once
@@ -164,7 +164,7 @@ def count(counts: Counts, index: Tensor, x: Tensor, acts: Matrix, W_dec: Tensor,
     Clauses: ABS-19, ABS-20.
     """
     acts = acts if isinstance(acts, Entries) else listed(acts)
-    norms = row_norms(W_dec.double()) if norms is None else norms
+    norms = exact_norms(W_dec) if norms is None else norms
     centred = x.double() - b_dec.double()                   # (B, D)
     residual = centred.to(W_dec.dtype) - decode(acts.values, acts.places.indices, acts.places.offsets, W_dec)
     on = _firings(acts, centred.to(W_dec.dtype), W_dec, floor, norms)
@@ -306,7 +306,7 @@ def scan(sae: Any, rows: Tensor, index: Tensor, floor: Tensor, batch_size: int =
     raises      ValueError for rows that are not finite, or do not fit
     """
     W_dec, b_dec = sae.W_dec.detach(), sae.b_dec.detach()
-    counts, norms = no_counts(W_dec, index.shape[1]), row_norms(W_dec.double())
+    counts, norms = no_counts(W_dec, index.shape[1]), exact_norms(W_dec)
     batch_size = _batch_size(batch_size, W_dec)
     for begin in range(0, len(rows), batch_size):
         x = rows[begin : begin + batch_size].to(W_dec.device, W_dec.dtype)

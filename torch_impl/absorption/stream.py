@@ -5,11 +5,13 @@ alone. Sums and cosines are float64, because the detector reads small difference
 A latent's content is a sample's component along its decoder row, (x - b_dec) · W_dec[i] / ||W_dec[i]||.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..kernels.chunks import blocks
 from ..sae.constraints import normalize_rows, row_norms
 from ..sparse.entries import Matrix, apply, sum_by_latent
 
@@ -66,6 +68,22 @@ class Usual(NamedTuple):
     squares: Tensor        # (M,)  their squares
 
 
+def exact_norms(W_dec: Tensor) -> Tensor:
+    """Lengths (M,) float64 of the rows of W_dec (M, D)."""
+    return torch.cat([row_norms(rows) for rows in _in_double(W_dec)])
+
+
+def exact_products(W_dec: Tensor, vector: Tensor) -> Tensor:
+    """W_dec @ vector, (M,) float64; W_dec (M, D), vector (D,) float64."""
+    return torch.cat([rows @ vector for rows in _in_double(W_dec)])
+
+
+def _in_double(W_dec: Tensor) -> Iterator[Tensor]:
+    """A block of W_dec's rows at a time: all of it in float64 would be twice the weights."""
+    for rows in blocks(len(W_dec), W_dec.shape[1], W_dec.device):
+        yield W_dec[rows].double()
+
+
 def usual(x: Tensor, acts: Matrix) -> Usual:
     """The sums over samples x (B, D) and their activations (B, M), in either form."""
     size = apply(lambda numbers: numbers.double().abs(), acts)
@@ -75,7 +93,7 @@ def usual(x: Tensor, acts: Matrix) -> Usual:
 
 def floor_of(sums: Usual, W_dec: Tensor) -> Tensor:
     """What each latent must write to fire, (M,) float64; W_dec (M, D).  Clauses: ABS-40."""
-    loud = (sums.squares / sums.acts).where(sums.acts > 0, 0) * row_norms(W_dec.double())   # (M,)
+    loud = (sums.squares / sums.acts).where(sums.acts > 0, 0) * exact_norms(W_dec)# (M,)
     return (SPEAKS * loud).maximum(NOISE * sums.sizes / sums.samples.clamp_min(1))
 
 
@@ -103,7 +121,7 @@ def observe(x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor, floor: Tensor
     """
     floor = firing_floor(x, acts, W_dec) if floor is None else floor.double()
     acts, centred = acts.double(), x.double() - b_dec.double()
-    norms = row_norms(W_dec.double())                       # (M,)
+    norms = exact_norms(W_dec)                              # (M,)
     unit = normalize_rows(W_dec.double())                   # (M, D)
     residual = centred - acts @ W_dec.double()              # (B, D)
     content = centred @ unit.T                              # (B, M)
