@@ -93,7 +93,7 @@ def usual(x: Tensor, acts: Matrix) -> Usual:
 
 def floor_of(sums: Usual, W_dec: Tensor) -> Tensor:
     """What each latent must write to fire, (M,) float64; W_dec (M, D).  Clauses: ABS-40."""
-    loud = (sums.squares / sums.acts).where(sums.acts > 0, 0) * exact_norms(W_dec)# (M,)
+    loud = (sums.squares / sums.acts).where(sums.acts > 0, 0) * exact_norms(W_dec)          # (M,)
     return (SPEAKS * loud).maximum(NOISE * sums.sizes / sums.samples.clamp_min(1))
 
 
