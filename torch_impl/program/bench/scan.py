@@ -1,7 +1,7 @@
 """python -m sae_spec.torch_impl.program.bench.scan: what it costs to find absorption at scale, beside bare products.
 
     --quick          small sizes
-    --record [FILE]  keep what was measured, for MEASURED.md; measured_scan.json unless a file is given
+    --record FILE    keep what was measured; MEASURED.md shows torch_impl/program/bench/measured_scan.json
     --rounds 3 --M 65536 --D 768 ...         any of the SIZES
 
     candidates        of M latents, beside the blocked product of their decoder rows with each other
@@ -37,9 +37,9 @@ from .record import short
 from .session import machine
 from .worker import OfProcess
 
-KEPT = Path(__file__).with_name("measured_scan.json")
 SIZES = {"M": 65_536, "D": 768, "top": 32, "block": 4096, "stream_M": 4096, "k": 32, "samples": 50_000, "rounds": 3}
 QUICK = {"M": 8192, "block": 1024, "stream_M": 1024, "samples": 4096}
+BATCH = 1024                     # find_absorption's
 COUNTED = 1024                   # samples behind the evidence, whose time does not depend on them
 UNITS = {"product of decoder rows": "product of decoder rows", "candidates": "product of decoder rows",
          "evidence": "product of decoder rows", "encoder's product": "encoder's product", "find_absorption": "encoder's product"}
@@ -83,6 +83,13 @@ def bare(W: Tensor, block: int) -> None:
             torch.mm(rows, columns.T, out=room[: len(rows) * len(columns)].view(len(rows), len(columns)))
 
 
+def encoder_products(rows: Tensor, W_enc: Tensor) -> None:
+    """rows W_enc^T, a batch at a time, into the same memory."""
+    room = torch.empty(BATCH, len(W_enc))
+    for batch in rows.split(BATCH):
+        torch.mm(batch, W_enc.T, out=room[: len(batch)])
+
+
 def absorbing(M: int, D: int, k: int) -> tuple[SparseAutoencoder, Tensor]:
     """An SAE of M latents, and the features (M, D) behind them: every eighth is absorbed into the next."""
     features = normalize_rows(torch.randn(M, D, generator=torch.Generator().manual_seed(0)))
@@ -117,7 +124,7 @@ def subjects(sizes: Mapping[str, int]) -> dict[str, Callable[[], Any]]:
     sae, of_sae = absorbing(sizes["stream_M"], D, k)
     rows, W_enc = draw(of_sae, sizes["samples"]), sae.W_enc.detach()
     functions = (lambda: bare(W, block), lambda: candidates(W, top, block), lambda: probability(evidence(counts, index, W)),
-                 lambda: [part @ W_enc.T for part in rows.split(1024)] and None, lambda: find_absorption(sae, rows, top))
+                 lambda: encoder_products(rows, W_enc), lambda: find_absorption(sae, rows, top))
     return dict(zip(UNITS, functions))
 
 
@@ -165,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sae_spec.torch_impl.program.bench.scan", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--record", type=Path, nargs="?", const=KEPT)
+    parser.add_argument("--record", type=Path)
     for name in SIZES:
         parser.add_argument(f"--{name}", type=int)
     options = parser.parse_args(argv)
