@@ -226,6 +226,7 @@ def _count_pairs(counts: Counts, index: Tensor, on: _Firings, children: Places, 
     residual  (B, D)
     """
     (B, M), top = children.shape, index.shape[1]
+    parts = [on.one, on.value, on.content, *on.in_full]     # in OF_A_PAIR's order
     with scratch(B, M, index[:0].int()) as table:           # where a place stands among the firings
         table.fill_(-1)[on.places.rows, on.places.indices] = torch.arange(len(on.one), dtype=table.dtype, device=table.device)
         for samples, entries in _pieces(children.offsets, PLACES // top):
@@ -234,7 +235,7 @@ def _count_pairs(counts: Counts, index: Tensor, on: _Firings, children: Places, 
             along = gathered_dots(residual[samples], parent.clamp_min(0).flatten(), offsets, W_dec).view_as(parent)
             squares = (along.double() / norms[parent]).square()        # candidates' rows are not 0
             counts.residual_squares.index_add_(0, child, squares.where(parent >= 0, 0))
-            _count_beside(counts, child, _beside(table, children.rows[entries], parent), on)
+            _count_beside(counts, child, _beside(table, children.rows[entries], parent), parts)
 
 
 def _pieces(offsets: Tensor, most: int) -> Iterator[tuple[slice, slice]]:
@@ -255,11 +256,11 @@ def _beside(table: Tensor, sample: Tensor, parent: Tensor) -> Tensor:
     return table.flatten().index_select(0, place.flatten()).view_as(place).where(parent >= 0, -1)
 
 
-def _count_beside(counts: Counts, child: Tensor, beside: Tensor, on: _Firings) -> None:
-    """Add what is summed where a candidate fires beside a child (n,) in full, beside (n, top) saying where."""
+def _count_beside(counts: Counts, child: Tensor, beside: Tensor, parts: list[Tensor]) -> None:
+    """Add parts of the firings where a candidate fires beside a child (n,) in full; beside (n, top) says which firing that is."""
     n, slot = (beside >= 0).nonzero(as_tuple=True)
     places, entries = (child[n], slot), beside[n, slot].long()
-    for name, part in zip(OF_A_PAIR[1:], [on.one, on.value, on.content, *on.in_full]):          # the first is of the residual
+    for name, part in zip(OF_A_PAIR[1:], parts):            # the first is of the residual
         getattr(counts, name).index_put_(places, part[entries], accumulate=True)
 
 
