@@ -8,6 +8,7 @@ from sae_spec.spec_tests.core.clauses import REFERENCE
 from sae_spec.spec_tests.docs.markdown import cell, table
 
 BENCH = REFERENCE.parent / "torch_impl" / "program" / "bench" / "measured.json"
+SCAN = BENCH.with_name("measured_scan.json")
 MEASURED = REFERENCE.parent / "spec_tests" / "claims" / "measured"
 VERDICTS = {True: "**holds**", False: "does not hold"}
 
@@ -131,6 +132,32 @@ def bench():
     rows = [[cell(label(name, columns[0][name])), *(times(subjects[name]) for subjects in columns),
              *(megabytes(subjects[name]) for subjects in columns)] for name in columns[0]]
     return table(head, rows, right=head[1:]) + f"\n\n{conditions(sessions)}"
+
+
+def scan():
+    """What finding absorption at scale costs, beside bare products."""
+    measured = read_json(SCAN)
+    s, machine, (before, after) = measured["settings"], measured["machine"], measured["load"]
+    rows = [[SCAN_ROWS[name].format(**s), *(spread(found[column]) for column in ("ratio", "cpu_ratio")),
+             f"{found['seconds'][0]:.1f} s", f"{found['cpu'][0]:.1f} s", megabytes(found)] for name, found in measured["subjects"].items()]
+    text = (f"Ratios: to the product above, within a round; median (least to most) of {s['rounds']} rounds. Memory: peak above weights, "
+            f"samples and what else was there. D = {s['D']}, {s['top']} candidates per latent, k = {s['k']}; {machine['device']}, "
+            f"{s['threads']} of {machine['cores']} cores' threads, load {before} before and {after} after, torch {machine['torch']}. "
+            "On a machine that is busy the processor's time says more than the clock's.")
+    heads = ["time, ratio", "processor, ratio", "time", "processor", "memory"]
+    return table(["", *heads], rows, right=heads) + f"\n\n{fill(text, 120)}"
+
+
+SCAN_ROWS = {
+    "product of decoder rows": "product of {M} decoder rows with each other, {block} x {block} at once",
+    "candidates": "their candidate pairs", "evidence": "evidence and probability of all of these pairs",
+    "encoder's product": "encoder's product of {samples} samples, M = {stream_M}",
+    "find_absorption": "`find_absorption` on these, to the report"}
+
+
+def spread(numbers):
+    """A median and its range."""
+    return "{:.2f} ({:.2f} to {:.2f})".format(*numbers)
 
 
 def label(name, subject):

@@ -1,5 +1,7 @@
 """The scan for absorption at scale says what the dense reference says, at its candidates, however the data is cut."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -146,3 +148,26 @@ def test_of_many_rows_every_nth_batch_says_what_is_usual():
     levels = np.arange(1.0, 9.0)
     for floor, seen in ((every, levels), (third, levels[::3]), (few, levels[:3])):
         np.testing.assert_allclose(floor.numpy(), 0.01 * (seen**2).sum() / seen.sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("places", [1, 40, 2**20])
+def test_a_batch_is_counted_the_same_in_pieces_and_from_an_sae_that_lists_what_is_on(places, monkeypatch):
+    monkeypatch.setattr(scan, "PLACES", places)
+    x, acts, _, W_dec, b_dec = absorbing_tree(np.random.default_rng(0), np.full(9, 0.5))
+    sae = SparseAutoencoder(SAEConfig(D=20, M=20, activation="topk", k=4), dtype=torch.float64).eval()
+    with torch.no_grad():
+        for name, array in (("W_dec", W_dec), ("W_enc", W_dec), ("b_dec", b_dec)):
+            sae.parameters_by_name()[name].copy_(torch.tensor(array))
+    rows, index = torch.tensor(x), scan.candidates(sae.W_dec, 12, 8)
+    plain = SimpleNamespace(W_dec=sae.W_dec, b_dec=sae.b_dec, encode=sae.encode)
+    floors = [scan.firing_floor(one, rows) for one in (sae, plain)]
+    stream = observe(x, sae.encode(rows).detach().numpy(), W_dec, b_dec)
+    for one, floor in zip((sae, plain), floors):
+        counts = scan.scan(one, rows, index, floor)
+        for name in scan.Counts._fields:
+            mine, theirs = getattr(counts, name).numpy(), getattr(stream, name)
+            if mine.shape == tuple(index.shape):
+                there = index.numpy() >= 0
+                assert not mine[~there].any()
+                mine, theirs = mine[there], theirs[index.numpy(), np.arange(20)[:, None]][there]
+            np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9, err_msg=name)

@@ -1,11 +1,14 @@
 """The bench measures what it says: every subject takes steps, and those that should compute one loss do."""
 
+import json
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from sae_spec.spec_tests.core.commands import SCRIPT, start
-from sae_spec.torch_impl.program.bench import record, session
+from sae_spec.torch_impl.absorption.find import find_absorption
+from sae_spec.torch_impl.program.bench import record, scan, session
 from sae_spec.torch_impl.program.bench.table import table
 
 SHAPE = {"D": 8, "M": 32, "k": 4, "B": 16}
@@ -57,3 +60,17 @@ def test_without_a_gpu_one_sentence_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")          # also where there is one
     ran = start(tmp_path, "bench", "--quick", "--device", "cuda", program=SCRIPT)
     assert ran.status == 2 and ran.text.startswith("error: device: cuda cannot be used here") and ran.text.count("\n") == 1
+
+
+def test_the_scan_finds_what_was_absorbed_and_keeps_what_was_measured(tmp_path, capsys):
+    sizes = {"M": 64, "D": 24, "top": 8, "block": 32, "stream_M": 32, "k": 8, "samples": 2000, "rounds": 2}
+    assert scan.main([*(f"--{name}={size}" for name, size in sizes.items()), "--record", str(tmp_path / "kept.json")]) == 0
+    kept, told = json.loads((tmp_path / "kept.json").read_text()), capsys.readouterr().out
+    assert kept["settings"] == sizes | {"device": "cpu", "threads": torch.get_num_threads()} and "find_absorption" in told
+    assert list(kept["subjects"]) == list(scan.UNITS)
+    for name, found in kept["subjects"].items():
+        middle, least, most = found["ratio"]
+        assert 0 < least <= middle <= most and (found["ratio"] == [1, 1, 1]) == (name in scan.UNITS.values())
+    sae, features = scan.absorbing(32, 128, 4)
+    found = find_absorption(sae, scan.draw(features, 20_000, on=2))
+    assert {(pair.parent, pair.child) for pair in found.pairs} >= {(0, 1), (8, 9), (16, 17), (24, 25)}

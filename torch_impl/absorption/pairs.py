@@ -9,12 +9,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..sae.constraints import row_norms
+from ..kernels.sparse_products import gathered_dots
 from .evidence import OF_A_PAIR, Evidence, LatentSums, PairSums, answers
 from .scan import Counts
-from .stream import Projected
+from .stream import Projected, exact_norms, exact_products
 
-CHUNK = 256          # children whose candidates' rows are gathered at once: (CHUNK, top, D) numbers
+CHUNK = 2048         # children whose pairs are looked at at once
 
 
 @torch.no_grad()
@@ -27,32 +27,33 @@ def evidence(counts: Counts, index: Tensor, W_dec: Tensor, advance: Callable[[in
     advance  called with the number of children done, after each chunk
     Clauses: ABS-24 to ABS-27, ABS-35, ABS-36, ABS-39, ABS-43.
     """
-    norms = row_norms(W_dec.double())                       # (M,)
-    in_all = torch.cat([rows.double() @ counts.total for rows in W_dec.split(16 * CHUNK)])   # (M,)  times the norms
+    norms = exact_norms(W_dec)                              # (M,)
+    in_all = exact_products(W_dec, counts.total)            # (M,)  times the norms
+    rows = W_dec.to(counts.x_when.dtype)                    # of many latents sums are float32, and so are their components
     parts = []
     for begin in range(0, len(index), CHUNK):
         c = slice(begin, min(begin + CHUNK, len(index)))
-        parts.append(_of_children(c, counts, index, W_dec, norms, in_all))
+        parts.append(_of_children(c, counts, index, rows, norms, in_all))
         if advance is not None:
             advance(c.stop - c.start)
     whole = Evidence(*map(torch.cat, zip(*parts)))
     return whole._replace(enough=whole.enough & (index >= 0), cosine=whole.cosine.where(index >= 0, torch.nan))
 
 
-def _of_children(c: slice, counts: Counts, index: Tensor, W_dec: Tensor, norms: Tensor, in_all: Tensor) -> Evidence:
-    """Evidence (n, top) of the pairs of n children with all of their candidates."""
+def _of_children(c: slice, counts: Counts, index: Tensor, rows: Tensor, norms: Tensor, in_all: Tensor) -> Evidence:
+    """Evidence (n, top) of the pairs of n children with all of their candidates; rows (M, D) are W_dec's."""
     p = index[c].clamp_min(0)                               # (n, top)
     p_norm, c_norm = (norms[which].where(norms[which] > 0, 1) for which in (p, c))          # (n, top), (n,)
-    rows = W_dec[p].double()                                # (n, top, D)
+    offsets = torch.arange(len(p) + 1, device=p.device) * p.shape[1]
 
-    def along_p(vectors: Tensor) -> Tensor:
-        """Components (n, top) of the children's vectors (M, D) along their candidates' decoder rows."""
-        return (rows @ vectors[c].double().unsqueeze(-1)).squeeze(-1) / p_norm
+    def dots(of_children: Tensor, of_parents: Tensor) -> Tensor:
+        """Of each child's row with its candidates' (n, top); both (M, D)."""
+        return gathered_dots(of_children[c], p.flatten(), offsets, of_parents).view(p.shape).double()
 
-    c_in_p = torch.linalg.vecdot(counts.x_when[p].double(), W_dec[c, None].double()) / c_norm[:, None]
     projected = Projected(p_in_all=in_all[p] / p_norm, c_in_all=(in_all[c] / c_norm)[:, None],
-                          p_in_c=along_p(counts.x_when), c_in_p=c_in_p, residual_in_c=along_p(counts.r_when),
-                          norm=norms[p], cosine=along_p(W_dec) / c_norm[:, None])
+                          p_in_c=dots(counts.x_when, rows) / p_norm, c_in_p=dots(rows, counts.x_when) / c_norm[:, None],
+                          residual_in_c=dots(counts.r_when, rows) / p_norm,
+                          norm=norms[p], cosine=dots(rows, rows) / p_norm / c_norm[:, None])
     of_both = {name: getattr(counts, name)[c] for name in OF_A_PAIR}
     sums = PairSums(counts.samples, LatentSums.of(counts, p), LatentSums.of(counts, (c, None)), **of_both)
     return answers(sums, projected)

@@ -9,20 +9,24 @@ No (M, M) array is ever made: M = 65,536 needs memory for M · top numbers. A ca
 pair (p, c) with p = candidates[c, slot], -1 where there are fewer.
 """
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..kernels.chunks import scratch
 from ..kernels.precision import widen
-from ..sae.constraints import normalize_rows, row_norms
+from ..kernels.sparse_products import counted_offsets, decode, gathered_dots, weight_gradient
+from ..sae.constraints import normalize_rows
+from ..sparse.entries import Entries, Matrix, Places
 from .detector import COSINES
 from .evidence import OF_A_PAIR, LatentSums
-from .stream import Usual, firing, floor_of, in_full, usual
+from .stream import Usual, exact_norms, firing, floor_of, in_full, usual
 
 BLOCK = 4096         # rows of one block of the product: BLOCK^2 numbers, 64 MiB in float32, are there at once
-GATHERED = 2**12     # firings whose samples are gathered at once
+PLACES = 2**20       # pairs of a child that speaks and a candidate that are looked at at once
 BATCH_NUMBERS = 2**24            # of a batch's activations, at most
 FLOOR_ROWS = 2**16   # rows that say what a latent usually writes: all of them, or about so many, spread evenly
 
@@ -146,55 +150,118 @@ def merge(one: Counts, other: Counts) -> Counts:
 
 
 @torch.no_grad()
-def count(counts: Counts, index: Tensor, x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor, floor: Tensor,
+def count(counts: Counts, index: Tensor, x: Tensor, acts: Matrix, W_dec: Tensor, b_dec: Tensor, floor: Tensor,
           norms: Tensor | None = None) -> None:
     """Add a batch to the counts, in place.
 
     index  (M, top)  candidates
     x      (B, D)
-    acts   (B, M), of which only the entries that are not 0 are used
+    acts   (B, M), in either form; only the entries that are not 0 are used
     W_dec  (M, D)
     b_dec  (D,)
     floor  (M,) float64, of `stream.firing_floor`: what a latent must write to fire
     norms  (M,) float64, of W_dec's rows, if they are known
     Clauses: ABS-19, ABS-20.
     """
-    norms = row_norms(W_dec.double()) if norms is None else norms
+    acts = acts if isinstance(acts, Entries) else listed(acts)
+    norms = exact_norms(W_dec) if norms is None else norms
     centred = x.double() - b_dec.double()                   # (B, D)
-    residual = centred.to(W_dec.dtype) - acts.to(W_dec.dtype) @ W_dec             # (B, D)
-    contents, left = centred.to(W_dec.dtype) @ W_dec.T, residual @ W_dec.T        # (B, M), times the rows' norms
-    row, latent = acts.nonzero(as_tuple=True)               # (n,) sample after sample
-    value, norm = acts[row, latent].double(), norms[latent]
-    fires = firing(value, norm, floor[latent])
-    row, latent, value, norm = (part[fires] for part in (row, latent, value, norm))
-    content = contents[row, latent].double() / norm.where(norm > 0, 1)
-    full = in_full(value.abs() * norm, content * value.sign(), floor[latent])
-    one, squares = torch.ones_like(value), value.square()
+    residual = centred.to(W_dec.dtype) - decode(acts.values, acts.places.indices, acts.places.offsets, W_dec)
+    on = _firings(acts, centred.to(W_dec.dtype), W_dec, floor, norms)
     counts.samples.add_(len(x))
     counts.total.add_(centred.sum(0))
-    in_full_only = [part.where(full, 0) for part in (one, value, squares, content)]
-    for name, part in zip(LatentSums._fields, [one, content, *in_full_only]):
-        getattr(counts, name).index_put_((latent,), part, accumulate=True)
-    pairs = [one, value, content, *in_full_only]
-    keys = row * len(W_dec) + latent
-    for b, c in zip(*(part[full].split(GATHERED) for part in (row, latent))):     # children in full
-        parent = index[c]                                   # (n, top)
-        counts.x_when.index_add_(0, c, centred[b].to(counts.x_when))
-        counts.r_when.index_add_(0, c, residual[b].to(counts.r_when))
-        along = left[b[:, None], parent].double() / norms[parent]                 # (n, top)  candidates' rows are not 0
-        counts.residual_squares.index_add_(0, c, along.square().where(parent >= 0, 0))
-        place = _positions(keys, b[:, None] * len(W_dec) + parent).where(parent >= 0, -1)
-        entry, slot = (place >= 0).nonzero(as_tuple=True)
-        for name, part in zip(OF_A_PAIR[1:], pairs):        # the first is summed above
-            getattr(counts, name).index_put_((c[entry], slot), part[place[entry, slot]], accumulate=True)
+    for name, part in zip(LatentSums._fields, [on.one, on.content, *on.in_full]):
+        getattr(counts, name).index_put_((on.places.indices,), part, accumulate=True)
+    children = _some(on.places, on.full)
+    for sums, rows in ((counts.x_when, centred), (counts.r_when, residual)):
+        ones, rows = sums.new_ones(len(children.indices)), rows.to(sums.dtype)
+        weight_gradient(ones, rows, children.transposed, out=sums, add=True)
+    _count_pairs(counts, index, on, children, residual, W_dec, norms)
 
 
-def _positions(keys: Tensor, wanted: Tensor) -> Tensor:
-    """Where each wanted number stands among the increasing keys (n,), -1 where it does not."""
-    if not len(keys):
-        return torch.full_like(wanted, -1)
-    place = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
-    return place.where(keys[place] == wanted, -1)
+def listed(acts: Tensor) -> Entries:
+    """What is not 0 in acts (B, M)."""
+    sample, latent = acts.nonzero(as_tuple=True)
+    offsets = counted_offsets(torch.bincount(sample, minlength=len(acts)))
+    return Entries(acts[sample, latent], Places(latent, offsets, acts.shape[1]))
+
+
+def _some(places: Places, which: Tensor) -> Places:
+    """Those for which which (nnz,) is true."""
+    counts = torch.bincount(places.rows[which], minlength=places.shape[0])
+    return Places(places.indices[which], counted_offsets(counts), places.M)
+
+
+class _Firings(NamedTuple):
+    """Where latents fire in a batch: n places, sample after sample; numbers are float64."""
+
+    places: Places
+    full: Tensor             # (n,)  bool: in full
+    one: Tensor              # (n,)  1
+    value: Tensor            # (n,)  activations
+    content: Tensor          # (n,)
+
+    @property
+    def in_full(self) -> list[Tensor]:
+        """One, activation, its square and content, each (n,), 0 where not in full."""
+        return [part.where(self.full, 0) for part in (self.one, self.value, self.value.square(), self.content)]
+
+
+def _firings(acts: Entries, centred: Tensor, W_dec: Tensor, floor: Tensor, norms: Tensor) -> _Firings:
+    """Those of acts (B, M); centred (B, D), W_dec (M, D), floor and norms (M,).  Clauses: ABS-19, ABS-20."""
+    fires = firing(acts.values, acts.at(norms), acts.at(floor))
+    places, value = _some(acts.places, fires), acts.values[fires].double()
+    least, norm = floor[places.indices], norms[places.indices]
+    content = gathered_dots(centred, places.indices, places.offsets, W_dec).double() / norm.where(norm > 0, 1)
+    full = in_full(value.abs() * norm, content * value.sign(), least)
+    return _Firings(places, full, torch.ones_like(value), value, content)
+
+
+def _count_pairs(counts: Counts, index: Tensor, on: _Firings, children: Places, residual: Tensor, W_dec: Tensor,
+                 norms: Tensor) -> None:
+    """Add the sums of pairs.
+
+    index     (M, top)
+    children  where latents speak in full
+    residual  (B, D)
+    """
+    (B, M), top = children.shape, index.shape[1]
+    parts = [on.one, on.value, on.content, *on.in_full]     # in OF_A_PAIR's order
+    with scratch(B, M, index[:0].int()) as table:           # where a place stands among the firings
+        table.fill_(-1)[on.places.rows, on.places.indices] = torch.arange(len(on.one), dtype=table.dtype, device=table.device)
+        for samples, entries in _pieces(children.offsets, PLACES // top):
+            child, parent = children.indices[entries], index[children.indices[entries]]         # (n,), (n, top)
+            offsets = (children.offsets[samples.start : samples.stop + 1] - entries.start) * top
+            along = gathered_dots(residual[samples], parent.clamp_min(0).flatten(), offsets, W_dec).view_as(parent)
+            squares = (along.double() / norms[parent]).square()        # candidates' rows are not 0
+            counts.residual_squares.index_add_(0, child, squares.where(parent >= 0, 0))
+            _count_beside(counts, child, _beside(table, children.rows[entries], parent), parts)
+
+
+def _pieces(offsets: Tensor, most: int) -> Iterator[tuple[slice, slice]]:
+    """Samples and their entries, so that in each piece there are at most so many entries, or one sample's."""
+    bounds, begin = offsets.tolist(), 0
+    while begin < len(bounds) - 1:
+        end = max(bisect_right(bounds, bounds[begin] + most) - 1, begin + 1)
+        yield slice(begin, end), slice(bounds[begin], bounds[end])
+        begin = end
+
+
+def _beside(table: Tensor, sample: Tensor, parent: Tensor) -> Tensor:
+    """Where parents (n, top) stand among the firings in samples (n,): table (B, M) there; -1 where they do not.
+
+    A search among the firings would take ten times as long.
+    """
+    place = parent.clamp_min(0).add_(sample[:, None] * table.shape[1])
+    return table.flatten().index_select(0, place.flatten()).view_as(place).where(parent >= 0, -1)
+
+
+def _count_beside(counts: Counts, child: Tensor, beside: Tensor, parts: list[Tensor]) -> None:
+    """Add parts of the firings where a candidate fires beside a child (n,) in full; beside (n, top) says which firing that is."""
+    n, slot = (beside >= 0).nonzero(as_tuple=True)
+    places, entries = (child[n], slot), beside[n, slot].long()
+    for name, part in zip(OF_A_PAIR[1:], parts):            # the first is of the residual
+        getattr(counts, name).index_put_(places, part[entries], accumulate=True)
 
 
 @torch.no_grad()
@@ -214,8 +281,13 @@ def firing_floor(sae: Any, rows: Tensor, batch_size: int = 1024, at_most: int = 
     sums = usual(W_dec[:0], W_dec.new_zeros(0, len(W_dec)))
     for begin in range(0, len(rows), max(step, 1)):
         x = rows[begin : begin + batch_size].to(W_dec.device, W_dec.dtype)
-        sums = Usual(*map(torch.add, sums, usual(x, sae.encode(x))))
+        sums = Usual(*map(torch.add, sums, usual(x, _encoded(sae, x))))
     return floor_of(sums, W_dec)
+
+
+def _encoded(sae: Any, x: Tensor) -> Entries:
+    """Activations of x (B, D): an SAE that can list them need not write down the zeros."""
+    return sae.entries(x) if hasattr(sae, "entries") else listed(sae.encode(x))
 
 
 def _batch_size(wanted: int, W_dec: Tensor) -> int:
@@ -235,11 +307,11 @@ def scan(sae: Any, rows: Tensor, index: Tensor, floor: Tensor, batch_size: int =
     raises      ValueError for rows that are not finite, or do not fit
     """
     W_dec, b_dec = sae.W_dec.detach(), sae.b_dec.detach()
-    counts, norms = no_counts(W_dec, index.shape[1]), row_norms(W_dec.double())
+    counts, norms = no_counts(W_dec, index.shape[1]), exact_norms(W_dec)
     batch_size = _batch_size(batch_size, W_dec)
     for begin in range(0, len(rows), batch_size):
         x = rows[begin : begin + batch_size].to(W_dec.device, W_dec.dtype)
-        count(counts, index, x, sae.encode(x), W_dec, b_dec, floor, norms)
+        count(counts, index, x, _encoded(sae, x), W_dec, b_dec, floor, norms)
         if advance is not None:
             advance(len(x))
     return counts

@@ -5,13 +5,15 @@ alone. Sums and cosines are float64, because the detector reads small difference
 A latent's content is a sample's component along its decoder row, (x - b_dec) · W_dec[i] / ||W_dec[i]||.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..kernels.precision import widen
+from ..kernels.chunks import blocks
 from ..sae.constraints import normalize_rows, row_norms
+from ..sparse.entries import Matrix, apply, sum_by_latent
 
 SPEAKS = 0.01        # of what a latent usually writes,
 NOISE = 1e-6         # of what a sample usually measures: what it writes below either is no firing
@@ -66,16 +68,32 @@ class Usual(NamedTuple):
     squares: Tensor        # (M,)  their squares
 
 
-def usual(x: Tensor, acts: Tensor) -> Usual:
-    """The sums over samples x (B, D) and their activations (B, M)."""
-    acts, double = widen(acts), torch.float64
-    return Usual(samples=torch.tensor(float(len(x)), dtype=double, device=x.device), sizes=row_norms(x.double()).sum(),
-                 acts=acts.abs().sum(0, dtype=double), squares=acts.square().sum(0, dtype=double))
+def exact_norms(W_dec: Tensor) -> Tensor:
+    """Lengths (M,) float64 of the rows of W_dec (M, D)."""
+    return torch.cat([row_norms(rows) for rows in _in_double(W_dec)])
+
+
+def exact_products(W_dec: Tensor, vector: Tensor) -> Tensor:
+    """W_dec @ vector, (M,) float64; W_dec (M, D), vector (D,) float64."""
+    return torch.cat([rows @ vector for rows in _in_double(W_dec)])
+
+
+def _in_double(W_dec: Tensor) -> Iterator[Tensor]:
+    """A block of W_dec's rows at a time: all of it in float64 would be twice the weights."""
+    for rows in blocks(len(W_dec), W_dec.shape[1], W_dec.device):
+        yield W_dec[rows].double()
+
+
+def usual(x: Tensor, acts: Matrix) -> Usual:
+    """The sums over samples x (B, D) and their activations (B, M), in either form."""
+    size = apply(lambda numbers: numbers.double().abs(), acts)
+    return Usual(samples=torch.tensor(float(len(x)), dtype=torch.float64, device=x.device), sizes=row_norms(x.double()).sum(),
+                 acts=sum_by_latent(size), squares=sum_by_latent(apply(torch.square, size)))
 
 
 def floor_of(sums: Usual, W_dec: Tensor) -> Tensor:
     """What each latent must write to fire, (M,) float64; W_dec (M, D).  Clauses: ABS-40."""
-    loud = (sums.squares / sums.acts).where(sums.acts > 0, 0) * row_norms(W_dec.double())   # (M,)
+    loud = (sums.squares / sums.acts).where(sums.acts > 0, 0) * exact_norms(W_dec)          # (M,)
     return (SPEAKS * loud).maximum(NOISE * sums.sizes / sums.samples.clamp_min(1))
 
 
@@ -103,7 +121,7 @@ def observe(x: Tensor, acts: Tensor, W_dec: Tensor, b_dec: Tensor, floor: Tensor
     """
     floor = firing_floor(x, acts, W_dec) if floor is None else floor.double()
     acts, centred = acts.double(), x.double() - b_dec.double()
-    norms = row_norms(W_dec.double())                       # (M,)
+    norms = exact_norms(W_dec)                              # (M,)
     unit = normalize_rows(W_dec.double())                   # (M, D)
     residual = centred - acts @ W_dec.double()              # (B, D)
     content = centred @ unit.T                              # (B, M)

@@ -43,3 +43,8 @@ def scratch(rows: int, width: int, like: torch.Tensor) -> Iterator[torch.Tensor]
     finally:
         if like.device.type == "cpu":                       # elsewhere torch keeps freed memory itself
             _idle[key] = flat
+
+
+def forget() -> None:
+    """Give back the memory that `scratch` keeps for its next borrower."""
+    _idle.clear()

@@ -55,7 +55,7 @@ def decode(values: Tensor, indices: Tensor, offsets: Tensor, W: Tensor) -> Tenso
 
 @torch.no_grad()
 def gathered_dots(rows: Tensor, indices: Tensor, offsets: Tensor, W: Tensor) -> Tensor:
-    """out[e] = rows[b] · W[indices[e]] for each entry e of sample b.
+    """out[e] = rows[b] · W[indices[e]] for each entry e of sample b; the same may be asked for more than once.
 
     rows     (B, D)
     indices  (nnz,)
@@ -135,7 +135,10 @@ def samples_of(offsets: Tensor) -> Tensor:
 
 def _is_crowded(indices: Tensor, offsets: Tensor, width: int) -> bool:
     """Is a matrix with these entries, (len(offsets) - 1, width), better multiplied as a dense one?"""
-    return len(indices) > CROWDED_ENTRIES and len(indices) * CROWDED_PLACES > (len(offsets) - 1) * width
+    places = (len(offsets) - 1) * width
+    if len(indices) > places:                               # some are asked for twice: torch takes no such sparse tensor
+        return True
+    return len(indices) > CROWDED_ENTRIES and len(indices) * CROWDED_PLACES > places
 
 
 def _dense_chunks(indices: Tensor, offsets: Tensor, width: int) -> Iterator[tuple[int, int, slice, tuple[Tensor, Tensor]]]:

@@ -6,4 +6,5 @@
     session.py   all subjects side by side on the same weights and data
     table.py     what was found, for people
     record.py    what was found, to be kept; README shows measured.json
+    scan.py      what the absorption detector costs at scale: a command of its own, kept in measured_scan.json
 """
