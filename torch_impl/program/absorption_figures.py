@@ -54,7 +54,9 @@ def decides(seen: Seen, pair: AbsorbedPair) -> Figure:
     left.set_xlabel(f"activation of {pair.parent}", fontsize=8)
     right.set_xlabel(f"activation of {pair.child}", fontsize=8)
     left.set_ylabel(f"content along {pair.parent}", fontsize=8)
-    figure.colorbar(dots, ax=right).set_label(f"activation of {pair.parent}", fontsize=8)
+    bar = figure.colorbar(dots, ax=right)
+    bar.set_label(f"activation of {pair.parent}", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
     return figure
 
 
@@ -98,7 +100,8 @@ def losses(report: AbsorptionReport) -> Figure:
     for parent in sorted(report.parents, key=lambda parent: -parent.share_lost)[:NAMED]:
         above.annotate(str(parent.parent), (float(rate[parent.parent]), 100 * parent.share_lost), fontsize=7,
                        xytext=(4, 3), textcoords="offset points")
-    below.hist([fires, rate[parents]], bins=bins.tolist(), color=["#bbb", "#b3261e"], histtype="stepfilled")
+    for which, colour in ((fires, "#bbb"), (rate[parents], "#b3261e")):
+        below.hist(which, bins=bins.tolist(), color=colour)
     for axis in (above, below):
         axis.axvspan(1 / samples / 2, min(1.0, ENOUGH / samples), color="#f3f3f3", zorder=0)
         axis.axvspan(0.6, 1.2, color="#f3f3f3", zorder=0)
