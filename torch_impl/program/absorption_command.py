@@ -75,7 +75,8 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
             on, probes = known
             recalls = feature_recall(sae, rows, on, result, probes, progress=progress)
             document["features"] = [recall.to_dict() for recall in recalls]
-    write(report, document, absorption_report.page(result, document, sae, rows, of_families))
+        page = absorption_report.page(result, document, sae, rows, of_families, progress)
+    write(report, document, page)
     worst = max((parent.share_lost for parent in result.parents), default=None)
     found = f"{len(result.pairs)} absorbed pairs, {result.judged.cannot_tell} of which it cannot be told"
     lost = "" if worst is None else f", {len(result.parents)} latents are absorbed, the worst loses {worst:.0%} of what it should say"

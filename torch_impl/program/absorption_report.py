@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ..absorption.families import AbsorbedFamily, excerpt
-from ..absorption.find import AbsorbedPair, AbsorptionReport
+from ..absorption.find import AbsorbedPair, AbsorptionReport, Progress, counter
 from ..absorption.labels import FamilyLabels
 from . import absorption_figures as figures
 from .absorption_tree import Tree, tree
@@ -29,18 +29,28 @@ class Shown(NamedTuple):
 
 
 def page(report: AbsorptionReport, document: Mapping[str, Any], sae: Any, rows: Tensor,
-         labels: Sequence[FamilyLabels] | None = None) -> str:
+         labels: Sequence[FamilyLabels] | None = None, progress: Progress | None = None) -> str:
     """The document of a report as HTML; the SAE's rows and some of the data's are drawn. labels: one for each family."""
     strongest = report.families[:FAMILIES]
     families = [shown(family, labels[which] if labels else None) for which, family in enumerate(strongest)]
     near = report.near_misses[:NEAR_MISSES]
     drawn = [*(pair for family in families for pair in family.pairs), *near]
-    seen = figures.look(sae, rows, drawn) if drawn else None
-    pictures = {(pair.parent, pair.child): picture(figures.decides(seen, pair)) for pair in drawn} if seen else {}
+    pictures = of_pairs(sae, rows, drawn, progress) if drawn else {}
     maps = picture(figures.heat_maps(sae, document["parents"][:MAPS])) if report.parents else None
     features = sorted(document.get("features", ()), key=lambda each: (each["recall"] is None, each["recall"]))     # the worst first
     return render("absorption.html", document=document, families=families, near=near, pictures=pictures, maps=maps, features=features,
                   losses=picture(figures.losses(report)) if report.parents else None, listed=document["pairs"][:LISTED])
+
+
+def of_pairs(sae: Any, rows: Tensor, pairs: Sequence[AbsorbedPair], progress: Progress | None) -> dict[tuple[int, int], str]:
+    """{(parent, child): the picture that decides it}"""
+    seen, advance = figures.look(sae, rows, pairs), counter(progress, "pictures", len(pairs))
+    pictures = {}
+    for pair in pairs:
+        pictures[pair.parent, pair.child] = picture(figures.decides(seen, pair))
+        if advance is not None:
+            advance(1)
+    return pictures
 
 
 def shown(family: AbsorbedFamily, labels: FamilyLabels | None) -> Shown:
