@@ -93,7 +93,8 @@ def words(path=MEASURED / "words.json"):
     """What absorption is of words: how much is found in each SAE, and the strongest pair of each of the families that lose most."""
     measured = read_json(path)
     saes, columns = measured["SAEs"], ("judged latents", "absorbed", "likely")
-    counts = [[name, f"{sae['unexplained']:.3f}", f"{sae['l0']:.1f}", *(str(sae[which]) for which in columns)] for name, sae in saes.items()]
+    counts = [[name, f"{sae['unexplained']:.3f}", f"{sae['l0']:.1f}", *(str(sae[which]) for which in columns)]
+              for name, sae in saes.items()]
     families = sorted(((family["lost"], name, family["pairs"][0]) for name, sae in saes.items() for family in sae["families"]),
                       key=lambda line: -line[0])[:10]
     lines = [[name, *(cell(", ".join(pair[which][:4]) or "–") for which in ("parent", "child", "both")), f"{pair['probability']:.2f}",

@@ -155,8 +155,8 @@ class AbsorptionReport:
     """(number of pairs,) float64: how much of its parent's activation one unit of each child's stands for"""
     floor: Tensor = field(repr=False)
     """(M,) float64: what a latent must write, activation times length of its decoder row, to count as firing"""
-    firings: Tensor = field(repr=False)
-    """(M,) float64: in how many samples each latent fires"""
+    full: Tensor = field(repr=False)
+    """(M,) float64: in how many samples each latent speaks in full"""
 
     def corrected(self, acts: Tensor) -> Tensor:
         """The corrected read-out: to each parent's activation is added what its children carry of it.
@@ -232,7 +232,7 @@ def find_absorption(sae: SAE, rows: Tensor, top: int = 32, threshold: float = AB
         D=sae.config.D, M=sae.config.M, activation=sae.config.activation, tied=sae.config.tied,
         samples=int(counts.samples), latents_that_fire=int((counts.fires > 0).sum()),
         candidates_per_latent=index.shape[1], threshold=threshold,
-        coefficients=candidate_pairs.coefficients(parents, children, W_dec).cpu(), floor=floor.cpu(), firings=counts.fires.cpu())
+        coefficients=candidate_pairs.coefficients(parents, children, W_dec).cpu(), floor=floor.cpu(), full=counts.full.cpu())
 
 
 def _check(sae: SAE, rows: Tensor, top: int, threshold: float) -> None:

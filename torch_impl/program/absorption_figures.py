@@ -87,20 +87,20 @@ def heat_maps(sae: Any, families: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def losses(report: AbsorptionReport) -> Figure:
-    """Every latent by how often it fires: above, what the absorbed ones lose; below, how many there are."""
-    rate, samples = report.firings / max(1, report.samples), max(1, report.samples)
+    """Every latent by how often it speaks in full: above, what the absorbed ones lose; below, how many there are."""
+    rate, samples = report.full / max(1, report.samples), max(1, report.samples)
     parents = [parent.parent for parent in report.parents]
     share = torch.tensor([100 * parent.share_lost for parent in report.parents])
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    fires = rate[rate > 0]
+    speaks = rate[rate > 0]
     bins = torch.logspace(torch.tensor(1 / samples).log10().item(), 0, 50)
-    above.scatter(fires, torch.zeros(len(fires)), s=14, marker="|", color="#999", linewidths=0.5)
+    above.scatter(speaks, torch.zeros(len(speaks)), s=14, marker="|", color="#999", linewidths=0.5)
     above.scatter(rate[parents], share, s=18, color="#b3261e", zorder=3)
     for parent in sorted(report.parents, key=lambda parent: -parent.share_lost)[:NAMED]:
         above.annotate(str(parent.parent), (float(rate[parent.parent]), 100 * parent.share_lost), fontsize=7,
                        xytext=(4, 3), textcoords="offset points")
-    for which, colour in ((fires, "#bbb"), (rate[parents], "#b3261e")):
+    for which, colour in ((speaks, "#bbb"), (rate[parents], "#b3261e")):
         below.hist(which, bins=bins.tolist(), color=colour)
     for axis in (above, below):
         axis.axvspan(1 / samples / 2, min(1.0, ENOUGH / samples), color="#f3f3f3", zorder=0)
@@ -108,6 +108,6 @@ def losses(report: AbsorptionReport) -> Figure:
     above.set_ylabel("lost, % of what\nit should say", fontsize=8)
     above.set_ylim(bottom=-2)
     below.set(xscale="log", yscale="log", xlim=(1 / samples / 1.5, 1.2))
-    below.set_xlabel(f"share of the {report.samples} samples in which it fires", fontsize=8)
+    below.set_xlabel(f"share of the {report.samples} samples in which it speaks in full", fontsize=8)
     below.set_ylabel("latents", fontsize=8)
     return figure
