@@ -1,4 +1,4 @@
-"""What was measured, as tables, from files that the measuring commands keep: bench, zoo, claims, beside."""
+"""What was measured, as tables, from files that the measuring commands keep: bench, zoo, claims, beside, words."""
 
 from statistics import median
 from textwrap import fill
@@ -102,6 +102,23 @@ def clipping(path=MEASURED / "clipping.json"):
 def ratio_of(found):
     """A median, and the range where there are several."""
     return f"{median(found):.3f}" + (f" ({min(found):.3f} to {max(found):.3f})" if len(found) > 1 else "")
+
+
+def words(path=MEASURED / "words.json"):
+    """What absorption is of words: how much is found in each SAE, and the strongest pair of each of the families that lose most."""
+    measured = read_json(path)
+    saes, columns = measured["SAEs"], ("judged latents", "absorbed", "likely")
+    counts = [[name, f"{sae['unexplained']:.3f}", f"{sae['l0']:.1f}", *(str(sae[which]) for which in columns)]
+              for name, sae in saes.items()]
+    families = sorted(((family["lost"], name, family["pairs"][0]) for name, sae in saes.items() for family in sae["families"]),
+                      key=lambda line: -line[0])[:10]
+    lines = [[name, *(cell(", ".join(pair[which][:4]) or "–") for which in ("parent", "child", "both")), f"{pair['probability']:.2f}",
+              f"{pair['amount']:.2f}", str(pair["samples"])] for _, name, pair in families]
+    head = (f"M {measured['M']}, {measured['steps']} steps, {measured['rows']} rows. Absorbed: pairs that the detector calls so; likely: "
+            f"those of a probability above {measured['threshold']}, of which the families are.")
+    found = table(["SAE", "parent alone", "child, the parent silent", "both", "probability", "amount", "samples"], lines)
+    return (f"{head}\n\n{table(['SAE', 'unexplained', 'latents on', *columns], counts)}\n\n"
+            f"The strongest pair of each of the ten families that lose most:\n\n{found}")
 
 
 def sessions_on_a_cpu():

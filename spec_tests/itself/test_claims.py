@@ -23,8 +23,10 @@ from sae_spec.spec_tests.claims.detector.__main__ import pairs as detector_pairs
 from sae_spec.spec_tests.claims.detector.members import written_down
 from sae_spec.spec_tests.claims.training import beside, grounds, hidden, knob, start
 from sae_spec.spec_tests.claims.zoo_labels import pairs
+from sae_spec.spec_tests.claims.words import __main__ as words_experiment, experiment
 from sae_spec.spec_tests.claims.zoo_members import closed_form
 from sae_spec.spec_tests.docs import measured
+from sae_spec.spec_tests.ours.test_absorption_find import planted
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig
 from sae_spec.torch_impl.sae import autoencoder
 
@@ -313,3 +315,23 @@ def test_the_weights_of_the_specification_are_those_that_were_found():
     found = json.loads((detector_experiment.MEASURED / "detector.json").read_text())["weights"]
     assert {name: round(weight, 1) for name, weight in found.items()} == \
         {name: question.weight for name, question in detector.QUESTIONS.items()} | {"1": detector.INTERCEPT}
+
+
+def test_words_of_a_planted_pair_are_asked(tmp_path, monkeypatch):
+    """What is kept is of the command's report, and pages and tables are made of it."""
+    sae, rows, on = planted(1.0, dtype=torch.float32)
+    words = ["apple" if child else "fruit" if parent else f"|{number}" for number, (parent, child) in enumerate(on[:, :2])]
+    monkeypatch.setattr(words_experiment, "embeddings", lambda: (rows, words))
+    monkeypatch.setattr(experiment, "train", lambda ground, architecture, training: sae)
+    assert words_experiment.main(["--sae", "l1", "--M", "4", "--steps", "1", "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "words.json").read_text(encoding="utf-8"))
+    (family,), children = found["SAEs"]["l1"].pop("families"), int(on[:, 1].sum())
+    pair, = family["pairs"]
+    assert (pair["parent"], pair["child"], pair["both"], pair["samples"]) == (["fruit"], ["apple"], [], children)
+    assert family["lost"] == children and found["SAEs"]["l1"]["absorbed"] == found["SAEs"]["l1"]["likely"] == 1
+    page = (tmp_path / "out" / "words.html").read_text(encoding="utf-8")
+    assert 'href="l1/absorption.html"' in page and "<td>apple</td>" in page and (tmp_path / "out" / "l1" / "absorption.html").is_file()
+    assert "| l1 | fruit | apple | – | " in measured.words(tmp_path / "out" / "words.json")
+    with pytest.raises(SystemExit):
+        words_experiment.main(["--sae", "l1", "--record", "--out", str(tmp_path / "none")])
+    assert not (tmp_path / "none").exists()

@@ -22,9 +22,10 @@ INSTALL = "pip install "
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with activations.npy in which everything that README shows has run once, in order."""
+    """A folder with activations.npy and words.txt in which everything that README shows has run once, in order."""
     folder = tmp_path_factory.mktemp("train")
     np.save(folder / "activations.npy", np.random.default_rng(0).normal(size=(500, 16)).astype(np.float32))
+    (folder / "words.txt").write_text("word\n" * 500, encoding="utf-8")
     return folder
 
 

@@ -89,6 +89,30 @@ def test_the_report_names_who_is_absorbed_into_whom(sae_spec, folder, run):
     assert {path.name for path in (folder / "out").iterdir()} == {"absorption.json", "absorption.html"}
 
 
+def test_words_say_what_a_family_is_about(sae_spec, folder):
+    """Rows of the child are called apple, those of the parent alone fruit; a token may hold any sign but a line feed."""
+    true = np.load("truth.npy")
+    words = np.where(true[:, 1], "apple\u2028<pie>", np.where(true[:, 0], "fruit", "nothing"))
+    (folder / "words.txt").write_text("\n".join(words), encoding="utf-8")
+    status, err = sae_spec("run", "--data", "acts.npy", "--labels", "words.txt", "--report", "out", "--samples", 5000)
+    family, = json.loads((folder / "out" / "absorption.json").read_text(encoding="utf-8"))["families"]
+    assert status == 0 and family["latents"] == [0, 1] and family["pairs"] == [[0, 1]]
+    assert family["lost"] == pytest.approx(true[:5000, 1].sum())
+    apples = {"parent": 0, "child": 1, "without parent": ["apple\u2028<pie>"], "with parent": []}
+    assert family["labels"] == {"parents": {"0": ["fruit"]}, "pairs": [apples]}
+    page = (folder / "out" / "absorption.html").read_text(encoding="utf-8")
+    assert "<td>0 alone</td><td>fruit</td>" in page and "&lt;pie&gt;" in page and "<pie>" not in page
+    assert page.count('id="pair-0-1"') == 1 and page.count('href="#pair-0-1"') >= 4     # arrow, its number, both tables
+    assert "http" not in page.replace("http-equiv", "")     # one file, nothing fetched
+
+
+def test_a_page_without_words_has_no_word_of_them(sae_spec, folder):
+    sae_spec("run", "--data", "acts.npy", "--report", "out")
+    document = json.loads((folder / "out" / "absorption.json").read_text())
+    assert [list(family) for family in document["families"]] == [["latents", "pairs", "lost"]]
+    assert "Words" not in (folder / "out" / "absorption.html").read_text()
+
+
 def test_nothing_absorbed_is_a_report_too(sae_spec, folder):
     np.save("noise.npy", np.random.default_rng(1).normal(size=(500, D)).astype(np.float32))
     status, err = sae_spec("run", "--data", "noise.npy", "--samples", 400)
@@ -105,6 +129,9 @@ def test_nothing_absorbed_is_a_report_too(sae_spec, folder):
     (["run", "--data", "acts.npy", "--directions", "directions.npy"], "--directions needs --truth"),
     (["run", "--data", "acts.npy", "--truth", "truth.npy", "--directions", "wide.npy"], "wide.npy: has shape (3, 7)"),
     (["run", "--data", "acts.npy", "--truth", "gone.npy"], "gone.npy: No such file"),
+    (["run", "--data", "acts.npy", "--labels", "three.txt"], "three.txt: has 3 lines, acts.npy has 6000 rows"),
+    (["run", "--data", "acts.npy", "--labels", "latin.txt"], "latin.txt: not UTF-8 (byte 1)"),
+    (["run", "--data", "acts.npy", "--labels", "gone.txt"], "gone.txt: No such file"),
     (["run", "--data", "acts.npy", "--report", "acts.npy"], "acts.npy: is a file"),
     (["odd", "--data", "acts.npy"], "odd/cfg.json: architecture is 'transcoder'"),
     (["cut", "--data", "acts.npy"], "cut/sae_weights.safetensors: truncated"),
@@ -112,6 +139,8 @@ def test_nothing_absorbed_is_a_report_too(sae_spec, folder):
 def test_a_mistake_is_one_line_and_leaves_nothing(sae_spec, folder, words, said):
     np.save("wide.npy", np.zeros((3, 7), np.float32))
     (folder / "directions.csv").write_text("1")
+    (folder / "three.txt").write_bytes(b"one\r\n\r\nthree\n")
+    (folder / "latin.txt").write_bytes(b"s\xfc\xdf\n" * N)
     for name, about, weights in (("odd", '{"architecture": "transcoder"}', b"x"), ("cut", "{}", b"junk")):
         (folder / name).mkdir()
         (folder / name / "cfg.json").write_text(about)

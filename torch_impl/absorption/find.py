@@ -20,6 +20,7 @@ from torch import Tensor
 from . import pairs as candidate_pairs
 from .detector import ABSORBED, NOT_ABSORBED, QUESTIONS, amount, answers, candidate, probability
 from .evidence import ENOUGH, Evidence
+from .families import AbsorbedFamily, families
 from .scan import Counts, block_count, candidates, firing_floor, scan
 
 NEAR_MISSES = 100
@@ -79,6 +80,8 @@ class AbsorbedPair(NamedTuple):
     """variance along the parent's row that no latent writes in the child's samples, by that of what the parent writes without it"""
     cosine: float
     """of the two decoder rows"""
+    samples: int
+    """the child's: how many they are"""
     against: str
     """the question whose answer speaks most against absorption: a name of `detector.QUESTIONS`"""
 
@@ -152,6 +155,8 @@ class AbsorptionReport:
     """(number of pairs,) float64: how much of its parent's activation one unit of each child's stands for"""
     floor: Tensor = field(repr=False)
     """(M,) float64: what a latent must write, activation times length of its decoder row, to count as firing"""
+    full: Tensor = field(repr=False)
+    """(M,) float64: in how many samples each latent speaks in full"""
 
     def corrected(self, acts: Tensor) -> Tensor:
         """The corrected read-out: to each parent's activation is added what its children carry of it.
@@ -169,6 +174,11 @@ class AbsorptionReport:
         return candidate_pairs.corrected(acts, parents, children, self.coefficients.to(acts.device))
 
     @cached_property
+    def families(self) -> tuple[AbsorbedFamily, ...]:
+        """Latents that absorbed pairs connect; the family that loses most first."""
+        return families(self.pairs)
+
+    @cached_property
     def _latents(self) -> Tensor:
         """(2, number of pairs) int64: parents, children."""
         return torch.tensor([(pair.parent, pair.child) for pair in self.pairs], dtype=torch.int64).view(-1, 2).T
@@ -181,7 +191,8 @@ class AbsorptionReport:
                 "candidates per latent": self.candidates_per_latent, "threshold": self.threshold,
                 "judged": self.judged.to_dict(), "pairs": [pair.to_dict() for pair in self.pairs],
                 "near misses": [pair.to_dict() for pair in self.near_misses],
-                "parents": [parent.to_dict() for parent in self.parents]}
+                "parents": [parent.to_dict() for parent in self.parents],
+                "families": [family.to_dict() for family in self.families]}
 
 
 @torch.no_grad()
@@ -215,12 +226,13 @@ def find_absorption(sae: SAE, rows: Tensor, top: int = 32, threshold: float = AB
     parents = index[children, slots]
     near, at = candidate_pairs.ranked(untold, likely)
     return AbsorptionReport(
-        pairs=_pairs(children, slots, index, evidence), near_misses=_pairs(near[:NEAR_MISSES], at[:NEAR_MISSES], index, evidence),
+        pairs=_pairs(children, slots, index, evidence, counts),
+        near_misses=_pairs(near[:NEAR_MISSES], at[:NEAR_MISSES], index, evidence, counts),
         parents=_parents(parents, children, slots, counts, evidence), judged=_judged(absorbed, untold, evidence, counts),
         D=sae.config.D, M=sae.config.M, activation=sae.config.activation, tied=sae.config.tied,
         samples=int(counts.samples), latents_that_fire=int((counts.fires > 0).sum()),
         candidates_per_latent=index.shape[1], threshold=threshold,
-        coefficients=candidate_pairs.coefficients(parents, children, W_dec).cpu(), floor=floor.cpu())
+        coefficients=candidate_pairs.coefficients(parents, children, W_dec).cpu(), floor=floor.cpu(), full=counts.full.cpu())
 
 
 def _check(sae: SAE, rows: Tensor, top: int, threshold: float) -> None:
@@ -250,13 +262,13 @@ def counter(progress: Progress | None, stage: str, total: int) -> Callable[[int]
     return advance
 
 
-def _pairs(children: Tensor, slots: Tensor, index: Tensor, evidence: Evidence) -> tuple[AbsorbedPair, ...]:
+def _pairs(children: Tensor, slots: Tensor, index: Tensor, evidence: Evidence, counts: Counts) -> tuple[AbsorbedPair, ...]:
     of = Evidence(*(part[children, slots] for part in evidence))
     given = answers(of)
     costs = torch.stack([question.weight * (1 - given[name]) for name, question in QUESTIONS.items()])       # (questions, n)
     names = tuple(QUESTIONS)
     columns = (index[children, slots], children, probability(of), amount(of), of.silent, of.low, of.level, of.returned, of.disturbed,
-               of.unwritten, of.cosine)
+               of.unwritten, of.cosine, counts.full[children].long())
     against = [names[which] for which in costs.argmax(0).tolist()]
     return tuple(AbsorbedPair(*values) for values in zip(*(column.tolist() for column in columns), against))
 

@@ -24,11 +24,15 @@ labels. The report folder gets absorption.html, a page to look at, and absorptio
 
 sae-spec absorption run --data acts.npy
 
-sae-spec absorption run --data acts.npy --report out --truth labels.npy --directions probes.npy
+sae-spec absorption run --data acts.npy --labels words.txt
+
+sae-spec absorption run --data acts.npy --report out --truth features.npy --directions probes.npy
 """
 Run = Annotated[Path, typer.Argument(help="The SAE's folder.")]
 Data = Annotated[Path, typer.Option(help="Activations: a .npy or .safetensors file, (N, D).")]
 Report = Annotated[Path, typer.Option(help="Folder for the page and the numbers.")]
+Labels = Annotated[Path | None, typer.Option(help=(
+    "A UTF-8 text file, one line for each row (its token, say): the page shows the lines on which a family's latents speak loudest."))]
 Truth = Annotated[Path | None, typer.Option(help=(
     "A .npy file (N, F) of true or false: which features are in which row; recall is then reported."))]
 Directions = Annotated[Path | None, typer.Option(help=(
@@ -40,12 +44,13 @@ Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Probability
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 
 
-def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"), truth: Truth = None,
+def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"), labels: Labels = None, truth: Truth = None,
                directions: Directions = None, tensor: Tensor = None, samples: Samples = None, top: Top = 32,
                threshold: Threshold = None, device: Device = "auto") -> None:
     """The command."""
     from ..absorption.detector import ABSORBED
     from ..absorption.find import find_absorption
+    from ..absorption.labels import label_families
     from ..absorption.recall import feature_recall
     from ..formats import load_any
     from ..training.data import open_activations
@@ -57,16 +62,21 @@ def absorption(run: Run, data: Data, report: Report = Path("sae-spec-absorption"
     if report.exists() and not report.is_dir():
         raise ValueError(f"{report}: is a file, not a folder")
     rows = source.rows[:samples]
-    labels = read_truth(truth, directions, source, samples)
+    words = None if labels is None else read_labels(labels, source)[:samples]
+    known = read_truth(truth, directions, source, samples)
     threshold = ABSORBED if threshold is None else threshold
     with progress_bars() as progress, source.saying_where(0, samples):
         result = find_absorption(sae, rows, top, threshold, progress=progress)
         document = result.to_dict(str(run), source.name)
-        if labels is not None:
-            on, probes = labels
+        of_families = None if words is None else label_families(sae, rows, words, result, progress=progress)
+        for family, its in zip(document["families"], of_families or ()):
+            family["labels"] = its.to_dict()
+        if known is not None:
+            on, probes = known
             recalls = feature_recall(sae, rows, on, result, probes, progress=progress)
             document["features"] = [recall.to_dict() for recall in recalls]
-    write(report, document, absorption_report.page(document, sae, rows))
+        page = absorption_report.page(result, document, sae, rows, of_families, progress)
+    write(report, document, page)
     worst = max((parent.share_lost for parent in result.parents), default=None)
     found = f"{len(result.pairs)} absorbed pairs, {result.judged.cannot_tell} of which it cannot be told"
     lost = "" if worst is None else f", {len(result.parents)} latents are absorbed, the worst loses {worst:.0%} of what it should say"
@@ -89,6 +99,21 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         yield progress
 
 
+def read_labels(path: Path, source: "Activations") -> list[str]:
+    """The lines of a file, one for each row; only line feeds end a line, since a token may be any other sign.
+
+    raises  FileNotFoundError, ValueError that names the file
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 (byte {error.start})") from None
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+    if len(lines) != source.N:
+        raise ValueError(f"{path}: has {len(lines)} lines, {source.name} has {source.N} rows")
+    return lines
+
+
 def read_truth(truth: Path | None, directions: Path | None, source: "Activations",
                samples: int | None) -> "tuple[torch.Tensor, torch.Tensor | None] | None":
     """(truth (N, F) bool, directions (F, D) or None), checked; None where no truth is given.
@@ -101,16 +126,16 @@ def read_truth(truth: Path | None, directions: Path | None, source: "Activations
         if directions is not None:
             raise ValueError("--directions needs --truth: a direction does not say where its feature is")
         return None
-    labels = open_npy(truth)
-    if labels.ndim != 2 or len(labels) != source.N or labels.shape[1] < 1:
-        raise ValueError(f"{truth}: has shape {tuple(labels.shape)}, expected (N = {source.N}, F)")
+    features = open_npy(truth)
+    if features.ndim != 2 or len(features) != source.N or features.shape[1] < 1:
+        raise ValueError(f"{truth}: has shape {tuple(features.shape)}, expected (N = {source.N}, F)")
     probes = None if directions is None else open_npy(directions).float()
-    if probes is not None and tuple(probes.shape) != (labels.shape[1], source.D):
-        wanted = (labels.shape[1], source.D)
+    if probes is not None and tuple(probes.shape) != (features.shape[1], source.D):
+        wanted = (features.shape[1], source.D)
         raise ValueError(f"{directions}: has shape {tuple(probes.shape)}, expected {wanted}")
     if probes is not None and not probes.isfinite().all():
         raise ValueError(f"{directions}: holds a number that is not finite")
-    return labels[:samples] != 0, probes
+    return features[:samples] != 0, probes
 
 
 def write(folder: Path, document: dict, page: str) -> None:

@@ -1,61 +1,67 @@
-"""How the document that `sae-spec absorption` writes looks as an HTML page, with figures inside."""
+"""The page that `sae-spec absorption` writes: families drawn as trees, what decides each pair, tables that can be sorted."""
 
-import torch
-from matplotlib.figure import Figure
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from ..sae.linear import encoder_weight
-from ..sae.constraints import normalize_rows
+from torch import Tensor
+
+from ..absorption.families import AbsorbedFamily, excerpt
+from ..absorption.find import AbsorbedPair, AbsorptionReport, Progress, counter
+from ..absorption.labels import FamilyLabels
+from . import absorption_figures as figures
+from .absorption_tree import Tree, tree
 from .page import picture, render
 
-FAMILIES, CHILDREN, LISTED = 6, 12, 500     # heat maps, children in one of them, pairs on the page
-DRAWN, NEAR_MISSES, ROWS = 6, 3, 8192       # pairs that are drawn, near misses among them, rows that are read for it
+FAMILIES, ARROWS, NEAR_MISSES = 10, 6, 4           # that are drawn; pairs of one of them; near misses
+MAPS, LISTED = 6, 500                               # heat maps, pairs in the table
 
 
-@torch.no_grad()
-def heat_maps(sae, families):
-    """Cosines within each family, a parent and its children: of encoder rows above, of decoder rows below."""
-    params = sae.parameters_by_name()
-    figure = Figure(figsize=(2.6 * max(2, len(families)), 5), layout="constrained")
-    axes = figure.subplots(2, len(families), squeeze=False)
-    weights = {"encoder": encoder_weight(params), "decoder": params["W_dec"]}
-    images = []
-    for column, family in enumerate(families):
-        latents = [family["parent"], *family["children"][:CHILDREN]]
-        for row, (word, weight) in enumerate(weights.items()):
-            unit = normalize_rows(weight[latents]).float().cpu()
-            images.append(axes[row, column].imshow((unit @ unit.T).numpy(), cmap="RdBu_r", vmin=-1, vmax=1))
-            axes[row, column].set_title(f"{word}, parent {latents[0]}", fontsize=8)
-            axes[row, column].set_xticks(range(len(latents)), latents, fontsize=6, rotation=90)
-            axes[row, column].set_yticks(range(len(latents)), latents, fontsize=6)
-    figure.colorbar(images[-1], ax=axes, label="cosine", shrink=0.6)
-    return figure
+class Shown(NamedTuple):
+    """A family as the page shows it: its strongest pairs."""
+
+    drawing: Tree
+    pairs: tuple[AbsorbedPair, ...]
+    more: int
+    """pairs that are not shown"""
+    lost: float
+    labels: dict[str, dict] | None
+    """{"parents": {latent: words}, "pairs": {(parent, child): PairLabels}}"""
 
 
-@torch.no_grad()
-def scatter(sae, rows, pairs):
-    """For each pair the samples in which either speaks: the parent's content over the child's activation, coloured by the parent's."""
-    x = rows[:ROWS].to(sae.W_dec)
-    acts, centred, W_dec = sae.encode(x).float().cpu(), (x - sae.b_dec).float().cpu(), normalize_rows(sae.W_dec).float().cpu()
-    figure = Figure(figsize=(3.4 * min(3, len(pairs)), 2.8 * -(-len(pairs) // 3)), layout="constrained")
-    axes = figure.subplots(-(-len(pairs) // 3), min(3, len(pairs)), squeeze=False).ravel()
-    for axis, pair in zip(axes, pairs):
-        parent, child, content = acts[:, pair["parent"]], acts[:, pair["child"]], centred @ W_dec[pair["parent"]]
-        either = (parent != 0) | (child != 0)
-        dots = axis.scatter(child[either], content[either], c=parent[either], s=6, cmap="viridis", vmin=0)
-        figure.colorbar(dots, ax=axis, label=f"activation of {pair['parent']}")
-        axis.set_title(f"{pair['parent']} in {pair['child']}: {pair['probability']:.2f}", fontsize=9)
-        axis.set_xlabel(f"activation of {pair['child']}", fontsize=8)
-        axis.set_ylabel(f"content along {pair['parent']}", fontsize=8)
-    for axis in axes[len(pairs):]:
-        axis.axis("off")
-    return figure
-
-
-def page(document, sae, rows):
-    """The document as HTML; the SAE's rows and some of the data's are drawn."""
-    families, near = document["parents"][:FAMILIES], document["near misses"][:NEAR_MISSES]
-    maps = picture(heat_maps(sae, families)) if families else None
-    drawn = [*document["pairs"][: DRAWN - len(near)], *near]
-    dots = picture(scatter(sae, rows, drawn)) if drawn else None
+def page(report: AbsorptionReport, document: Mapping[str, Any], sae: Any, rows: Tensor,
+         labels: Sequence[FamilyLabels] | None = None, progress: Progress | None = None) -> str:
+    """The document of a report as HTML; the SAE's rows and some of the data's are drawn. labels: one for each family."""
+    strongest = report.families[:FAMILIES]
+    families = [shown(family, labels[which] if labels else None) for which, family in enumerate(strongest)]
+    near = report.near_misses[:NEAR_MISSES]
+    drawn = [*(pair for family in families for pair in family.pairs), *near]
+    pictures = of_pairs(sae, rows, drawn, progress) if drawn else {}
+    maps = picture(figures.heat_maps(sae, document["parents"][:MAPS])) if report.parents else None
     features = sorted(document.get("features", ()), key=lambda each: (each["recall"] is None, each["recall"]))     # the worst first
-    return render("absorption.html", document=document, shown=document["pairs"][:LISTED], maps=maps, dots=dots, features=features)
+    return render("absorption.html", document=document, families=families, near=near, pictures=pictures, maps=maps, features=features,
+                  losses=picture(figures.losses(report)) if report.parents else None, listed=document["pairs"][:LISTED])
+
+
+def of_pairs(sae: Any, rows: Tensor, pairs: Sequence[AbsorbedPair], progress: Progress | None) -> dict[tuple[int, int], str]:
+    """{(parent, child): the picture that decides it}"""
+    seen, advance = figures.look(sae, rows, pairs), counter(progress, "pictures", len(pairs))
+    pictures = {}
+    for pair in pairs:
+        pictures[pair.parent, pair.child] = picture(figures.decides(seen, pair))
+        if advance is not None:
+            advance(1)
+    return pictures
+
+
+def shown(family: AbsorbedFamily, labels: FamilyLabels | None) -> Shown:
+    """A family's strongest pairs, drawn."""
+    part = excerpt(family, ARROWS)
+    words: dict[int, Sequence[str]] = {}
+    of_pairs = {(pair.parent, pair.child): pair for pair in labels.pairs} if labels else {}
+    for pair in part.pairs if labels else ():
+        of = of_pairs[pair.parent, pair.child]
+        words.setdefault(pair.child, of.without_parent or of.with_parent)
+    if labels:
+        words |= {latent: said for latent, said in labels.parents.items() if said}
+    told = {"parents": {pair.parent: labels.parents[pair.parent] for pair in part.pairs}, "pairs": of_pairs} if labels else None
+    return Shown(tree(part, words), part.pairs, len(family.pairs) - len(part.pairs), family.lost, told)
