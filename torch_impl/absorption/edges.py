@@ -134,25 +134,30 @@ def _count(sae: SAE, samples: Samples, edges: Tensor, latent: Tensor, report: Ab
            progress: Progress | None) -> tuple[dict[str, Tensor], Tensor]:
     """Sums over samples: COUNTS, (E,) each, and (3, F) of features: hits, firings of their latents, occurrences."""
     advance, norms = counter(progress, "edges", len(samples.rows)), row_norms(sae.W_dec.detach().double())
-    floor, index, (p, c) = floor.to(norms.device), latent.clamp_min(0), edges
+    floor, (p, c), of = floor.to(norms.device), edges, latent.clamp_min(0)
     sums = {name: torch.zeros(edges.shape[1], dtype=torch.float64) for name in COUNTS}
     of_features = torch.zeros(3, len(latent), dtype=torch.float64)
     for x, magnitudes in samples.batches():
         acts = sae.encode(x.to(sae.W_dec))
-        fires, corrected = (firing(read_out, norms, floor).cpu()[:, index] for read_out in (acts, report.corrected(acts)))
-        acts, on = acts.double().cpu()[:, index].where(fires, 0), magnitudes > 0  # (B, F) each
-        share = torch.where(on, acts / magnitudes.double(), 0)
-        children = torch.zeros(on.shape, dtype=torch.int32).index_add_(1, p, on[:, c].int())      # of each feature, that are on
-        both, none = on[:, p] & on[:, c], (children == 0)[:, p]
-        alone, only = on[:, p] & none, both & (children == 1)[:, p]
-        without = on[:, p] & ~on[:, c]
-        batch = {"beside": both, "without": without, "alone": alone, "only": only, "hits_beside": fires[:, p] & both,
-                 "hits_without": fires[:, p] & without, "hits_alone": fires[:, p] & alone, "child_hits": fires[:, c] & both,
-                 "returned": corrected[:, p] & both, "share_only": share[:, p].where(only, 0),
-                 "share_alone": share[:, p].where(alone, 0), "fires_alone": fires[:, p] & none}
+        fires, corrected = (firing(read_out, norms, floor).cpu() for read_out in (acts, report.corrected(acts)))            # (B, M)
+        acts, on, fired = acts.double().cpu(), magnitudes > 0, fires.sum(0)
+        sample, child = on[:, c].nonzero(as_tuple=True)     # few features are there: only their places are looked at
+        children = torch.zeros(on.shape, dtype=torch.int32)           # of each feature, that are there
+        children.index_put_((sample, p[child]), torch.ones(len(child), dtype=torch.int32), accumulate=True)
+        b, e = on[:, p].nonzero(as_tuple=True)              # where an edge's parent is there
+        at, both, number = of[p[e]], on[b, c[e]], children[b, p[e]]
+        hit, alone, only = fires[b, at], number == 0, both & (number == 1)
+        share = acts[b, at].where(hit, 0) / magnitudes[b, p[e]].double()
+        batch = {"beside": both, "without": ~both, "alone": alone, "only": only, "hits_beside": hit & both, "hits_without": hit & ~both,
+                 "hits_alone": hit & alone, "child_hits": both & fires[b, of[c[e]]], "returned": both & corrected[b, at],
+                 "share_only": share.where(only, 0), "share_alone": share.where(alone, 0)}
         for name, which in batch.items():
-            sums[name] += which.sum(0)
-        of_features += torch.stack([part.sum(0) for part in (fires & on, fires, on)])
+            sums[name].index_add_(0, e, which.double())
+        b, f = (children > 0).nonzero(as_tuple=True)
+        sums["fires_alone"] += (fired[of] - torch.zeros_like(fired[of]).index_add_(0, f, fires[b, of[f]].long()))[p]
+        b, f = on.nonzero(as_tuple=True)
+        of_features[0].index_add_(0, f, fires[b, of[f]].double())
+        of_features[1:] += torch.stack([fired[of], f.bincount(minlength=len(latent))])
         if advance is not None:
             advance(len(x))
     return sums, of_features
@@ -171,14 +176,13 @@ def _edge(p: int, c: int, n: dict[str, float], latent: Tensor, cosine: Tensor, c
         return edge
     beside, without = _quotient(n["hits_beside"], n["beside"]), _quotient(n["hits_without"], n["without"])
     only, alone = _quotient(n["share_only"], n["only"]), _quotient(n["share_alone"], n["alone"])
-    comparable = beside is not None and without is not None
-    shortfall = 1 - only / alone if only is not None and alone else None
+    if beside is not None and without is not None:
+        edge = edge._replace(recall_hole=without - beside, normalised_recall_hole=1 - beside / without if without else None)
     edge = edge._replace(
         recall_beside=beside, recall_without=without, recall_alone=_quotient(n["hits_alone"], n["alone"]),
         recall_beside_corrected=_quotient(n["returned"], n["beside"]),
-        recall_hole=without - beside if comparable else None,
-        normalised_recall_hole=1 - beside / without if comparable and without else None,
-        precision_alone=_quotient(n["hits_alone"], n["fires_alone"]), shortfall=shortfall)
+        precision_alone=_quotient(n["hits_alone"], n["fires_alone"]),
+        shortfall=1 - only / alone if only is not None and alone else None)
     if of_c < 0:
         return edge
     detector, probability = named.get((of_p, of_c), (None, None))

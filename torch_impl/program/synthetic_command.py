@@ -109,7 +109,7 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
 def table(edges: "tuple[Edge, ...]") -> str:
     """The edges, a line each."""
     heads = ("parent", "child", "beside", "without", "hole", "normalised", "precision", "corrected", "truth", "detector")
-    lines = [heads]
+    lines: list[tuple[str, ...]] = [heads]
     for edge in edges:
         numbers = (edge.recall_beside, edge.recall_without, edge.recall_hole, edge.normalised_recall_hole, edge.precision_alone,
                    edge.recall_beside_corrected)

@@ -89,8 +89,9 @@ def draw(forest: Forest, samples: int, seed: int = 0, batch_size: int = 1024) ->
 
 def _magnitudes(forest: Forest, order: list[Tensor], samples: int, rng: torch.Generator) -> Tensor:
     up = _up(forest, samples, rng)                          # (B, F)
-    normals = torch.randn(up.shape, generator=rng)
-    magnitudes = torch.where(up, (forest.mean + forest.std * normals).clamp_min(0), 0)
+    feature = up.nonzero()[:, 1]                            # few are up: only they get a number
+    magnitudes = torch.zeros(up.shape)
+    magnitudes[up] = (forest.mean[feature] + forest.std[feature] * torch.randn(len(feature), generator=rng)).clamp_min(0)
     for depth, features in enumerate(order):
         if depth:
             parents = forest.parent[features]
@@ -114,8 +115,10 @@ def _up(forest: Forest, samples: int, rng: torch.Generator) -> Tensor:
 
 def _one_of_each_group(on: Tensor, group: Tensor, rng: torch.Generator) -> Tensor:
     """Which of the features that are on (B, n) stay; group (n,)."""
-    lots = torch.where(on, torch.rand(on.shape, generator=rng, dtype=torch.float64), -1.0)
     of, number = group.unique(return_inverse=True)
-    best = torch.full((len(on), len(of)), -1.0, dtype=torch.float64)
-    best.scatter_reduce_(1, number.expand_as(on), lots, "amax")
-    return on & (lots == best[:, number])
+    sample, feature = on.nonzero(as_tuple=True)
+    lots, place = torch.rand(len(sample), generator=rng, dtype=torch.float64), sample * len(of) + number[feature]
+    best = torch.full((len(on) * len(of),), -1.0, dtype=torch.float64).scatter_reduce_(0, place, lots, "amax")
+    stays = torch.zeros_like(on)
+    stays[sample, feature] = lots == best[place]
+    return stays
