@@ -1,4 +1,7 @@
-"""SAEs that others trained. `load_any` is the one door; each library's format has a file of its own."""
+"""SAEs that others trained. `load_any` is the one door; each library's format has a file of its own.
+
+`saelens_synthetic.load_synthetic` reads no SAE but the world that one was trained on.
+"""
 
 from os import PathLike
 from pathlib import Path

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from . import absorption_command, train_command
+from . import absorption_command, synthetic_command, train_command
 from .terminal import choose_device, folded, needs, say
 
 ABOUT = """Sparse autoencoders (SAEs): train them, and check that an implementation computes what it should.
@@ -82,6 +82,7 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for what it draws.")] = 
 
 app.command("train", help=folded(train_command.ABOUT))(needs("torch")(train_command.train))
 app.command("absorption", help=folded(absorption_command.ABOUT))(needs("demo")(absorption_command.absorption))
+app.command("synthetic", help=folded(synthetic_command.ABOUT))(needs("torch")(synthetic_command.synthetic))
 
 
 @app.command()
