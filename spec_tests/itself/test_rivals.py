@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -115,15 +116,16 @@ def test_a_rival_is_turned_where_that_helps_and_has_the_detectors_pairs():
 
 def test_the_shoot_out_is_reported_and_knows_its_saes(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(experiment, "ARCHITECTURES", {})
-    monkeypatch.setattr(experiment, "KINDS", dict.fromkeys(("hierarchy", "overlap")))
-    assert shoot_out.main(["--each", "1", "--out", str(tmp_path)]) == 0
+    monkeypatch.setattr(experiment, "KINDS", dict.fromkeys(("hierarchy", "overlap", "tree")))
+    monkeypatch.setattr(rivals, "shared", partial(rivals.shared, steps=20))
+    assert shoot_out.main(["--each", "2", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "shoot_out.json").read_text())
     assert set(shoot_out.NAMES.values()) < set(result["scores"]) and shoot_out.OURS in capsys.readouterr().out
     path = next(tmp_path.glob("overlap*.rivals.pickle"))
     others = [part | {"beside": part["beside"] + 0.1} for part in pickle.loads(path.read_bytes())]
     path.write_bytes(pickle.dumps(others))
     with pytest.raises(ValueError, match="other SAEs"):
-        shoot_out.main(["--each", "1", "--out", str(tmp_path)])
+        shoot_out.main(["--each", "2", "--out", str(tmp_path)])
 
 
 def test_the_record_is_of_the_recorded_detector():

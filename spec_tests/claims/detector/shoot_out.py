@@ -71,7 +71,7 @@ def best(score, yes):
     right = np.cumsum(np.bincount(place, weights=yes, minlength=len(values)))
     f1 = 2 * right / (said + yes.sum())
     top = f1.argmax()
-    return {"best F1": float(f1[top]), "precision": float(right[top] / said[top]), "recall": float(right[top] / yes.sum())}
+    return {"best F1": float(f1[top]), "precision": float(right[top] / said[top]), "recall": float(right[top] / max(yes.sum(), 1))}
 
 
 def saved(probability, label):
