@@ -9,13 +9,15 @@ from sae_spec.spec_tests.docs.markdown import cell, table
 
 BENCH = REFERENCE.parent / "torch_impl" / "program" / "bench" / "measured.json"
 MEASURED = REFERENCE.parent / "spec_tests" / "claims" / "measured"
+NUMBERS = ("independent", "partial", "imperfect", "price-gain")              # claims that stand in MEASURED.md only
 VERDICTS = {True: "**holds**", False: "does not hold"}
 
 
 def claims():
-    """What `make claims` found, in short."""
-    measured = read_json(MEASURED / "claims.json")["claims"].values()
-    return table(["claim", "found"], [[cell(claim["sentence"]), VERDICTS[claim["holds"]]] for claim in measured])
+    """What `make claims` found, in short: but for the claims that are formulas and numbers."""
+    measured = read_json(MEASURED / "claims.json")["claims"].items()
+    return table(["claim", "found"], [[cell(claim["sentence"]), VERDICTS[claim["holds"]]]
+                                      for name, claim in measured if name not in NUMBERS])
 
 
 def claims_in_full():

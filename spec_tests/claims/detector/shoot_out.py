@@ -4,8 +4,8 @@ The detector beside what others would say of the same pairs of the same SAEs (`r
 what truly is in the samples. Everybody has the best of what can be given without changing the order of the score:
 
     sign         the one with the larger area; "reversed" says that it is not its authors'
-    pairs        those that the detector judges, enough samples and cosines from .05 to .98; all others come last for everybody. Area and
-                 best F1 without that help are beside
+    pairs        those that the detector judges, with enough samples and cosines from .05 to .98: areas are of these, and elsewhere nobody
+                 says "absorbed". Area and best F1 of all pairs, without that help, are beside, with the sign that is best there
     threshold    the best one with hindsight; and its own where its authors name one, for the detector .8
     probability  of the detector the weights' that have not seen the kind of world; of others log odds fitted in the same way to the single
                  score, w · score + b, so that a calibration error can be compared
@@ -85,19 +85,24 @@ def judge(score, table, judged, probability=None, own=None):
     label, kind = table["label"], table["kind"]
     clear = label >= 0
     seen = judged & clear
-    turned = area(-score[seen], label[seen]) > area(score[seen], label[seen])
-    score = -score if turned else score
-    among = np.where(judged, score, -np.inf)
+    turned, told = of_sign(score, label, seen)
+    among = np.where(judged, told, -np.inf)
     if probability is None:
-        probability = left_out(score[:, None], kind, label, judged)
-    by_kind = [area(among[here], label[here]) for each in np.unique(kind) for here in [clear & (kind == each)]]
+        probability = left_out(told[:, None], kind, label, judged)
+    by_kind = [area(told[here], label[here]) for each in np.unique(kind) for here in [seen & (kind == each)]]
     precision, recall = (None, None) if own is None else at((own & judged).astype(float), label)
-    alone = best(score[clear], label[clear] == 1)
+    alone = of_sign(score, label, clear)[1][clear]
     return best(among[clear], label[clear] == 1) | {
-        "reversed": bool(turned), "AUROC": area(among[clear], label[clear]), "own precision": precision, "own recall": recall,
+        "reversed": turned, "AUROC": area(told[seen], label[seen]), "own precision": precision, "own recall": recall,
         "calibration error": calibration_error(probability[seen], label[seen]), "log loss saved": saved(probability[seen], label[seen]),
-        "AUROC, all pairs": area(score[clear], label[clear]), "best F1, all pairs": alone["best F1"],
+        "AUROC, all pairs": area(alone, label[clear]), "best F1, all pairs": best(alone, label[clear] == 1)["best F1"],
         "worst kind's AUROC": float(np.nanmin(by_kind))}
+
+
+def of_sign(score, label, where):
+    """Whether the score has the larger area with the other sign, and the score with the better one."""
+    turned = area(-score[where], label[where]) > area(score[where], label[where])
+    return bool(turned), -score if turned else score
 
 
 def report(table):
