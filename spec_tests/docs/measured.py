@@ -1,4 +1,4 @@
-"""What was measured, as tables, from files that the measuring commands keep: bench, zoo, claims, beside, words."""
+"""What was measured, as tables, from files that the measuring commands keep: bench, scan, zoo, claims, beside, words, shoot_out …"""
 
 from statistics import median
 from textwrap import fill
@@ -10,13 +10,15 @@ from sae_spec.spec_tests.docs.markdown import cell, table
 BENCH = REFERENCE.parent / "torch_impl" / "program" / "bench" / "measured.json"
 SCAN = BENCH.with_name("measured_scan.json")
 MEASURED = REFERENCE.parent / "spec_tests" / "claims" / "measured"
+NUMBERS = ("independent", "partial", "imperfect", "price-gain")              # claims that stand in MEASURED.md only
 VERDICTS = {True: "**holds**", False: "does not hold"}
 
 
 def claims():
-    """What `make claims` found, in short."""
-    measured = read_json(MEASURED / "claims.json")["claims"].values()
-    return table(["claim", "found"], [[cell(claim["sentence"]), VERDICTS[claim["holds"]]] for claim in measured])
+    """What `make claims` found, in short: but for the claims that are formulas and numbers."""
+    measured = read_json(MEASURED / "claims.json")["claims"].items()
+    return table(["claim", "found"], [[cell(claim["sentence"]), VERDICTS[claim["holds"]]]
+                                      for name, claim in measured if name not in NUMBERS])
 
 
 def claims_in_full():
@@ -67,6 +69,37 @@ def questions():
             f"them, and {verdicts['clear pairs of which it cannot be told']:.3f} of all, it cannot be told.")
     rows = [[name, str(line["absorbed"]), *cells(line)] for name, line in (lines | kinds).items()]
     return f"{head}\n\n" + table(["", "absorbed pairs", *names], rows)
+
+
+RIVALS = MEASURED / "shoot_out.json"
+
+
+def rivals():
+    """The detector beside other scores on the same pairs, in short: single scores only, and what tells the truth last."""
+    measured = read_json(RIVALS)
+    names = ("AUROC", "best F1", "precision", "recall", "calibration error")
+    lines = {name: line for name, line in measured["scores"].items() if not name.endswith("added up")}
+    del lines["correlation of firing"]                      # nearly what lift says
+    rows = [[rival(name, line), *decimals(line, names)] for name, line in lines.items()]
+    return table(["score", *names], rows, right=names)
+
+
+def shoot_out():
+    """All that was measured of them."""
+    measured = read_json(RIVALS)
+    names = [name for name in measured["scores"]["this detector"] if name != "reversed"]
+    head = (f"{measured['kinds']} kinds of world, {measured['absorbed']} absorbed pairs and {measured['not']} that are not; "
+            f"{measured['judged']} of them judged, {measured['judged and absorbed']} of these absorbed.")
+    rows = [[rival(name, line), *decimals(line, names)] for name, line in measured["scores"].items()]
+    return f"{head}\n\n" + table(["score", *names], rows, right=names)
+
+
+def rival(name, line):
+    return f"**{name}**" if name == "this detector" else name + (" (reversed)" if line["reversed"] else "")
+
+
+def decimals(line, names):
+    return ["–" if line[name] is None else f"{line[name]:.3f}" for name in names]
 
 
 def beside(path=MEASURED / "beside.json"):
@@ -126,18 +159,13 @@ def sessions_on_a_cpu():
 
 
 def speed():
-    """One step at every number of latents that was measured, in short: ours in float32, and other libraries."""
-    sessions = sessions_on_a_cpu()
-    first = sessions[0]["subjects"]
-    names = [name for name in first if name in ("product", "topk", "batch_topk") or first[name].get("version")]
-    widths = [f"M = {session['settings']['M']}" for session in sessions]
-    rows = [[cell(label(name, first[name])), *(times(session["subjects"][name]) for session in sessions),
-             megabytes(sessions[-1]["subjects"][name])] for name in names]
-    s = sessions[0]["settings"]
-    conditions = (f"Time in units of the encoder's product; memory at {widths[-1]}. D = {s['D']}, k = {s['k']}, {s['B']} samples, "
-                  f"{sessions[0]['machine']['threads']} threads of a CPU.")
-    heads = [*(f"time, {width}" for width in widths), "memory"]
-    return table(["one training step", *heads], rows, right=heads) + f"\n\n{conditions}"
+    """One step at the largest number of latents that was measured, in a sentence: ours in float32, and other libraries."""
+    session = sessions_on_a_cpu()[-1]
+    subjects, s = session["subjects"], session["settings"]
+    names = [name for name in subjects if name in ("topk", "batch_topk") or subjects[name].get("version")]
+    told = ", ".join(f"{label(name, subjects[name])} {times(subjects[name])} ({megabytes(subjects[name])})" for name in names)
+    return fill(f"{told}; the product {megabytes(subjects['product'])}. M = {s['M']}, D = {s['D']}, k = {s['k']}, {s['B']} samples, "
+                f"{session['machine']['threads']} threads of a CPU.", 130)
 
 
 def bench():

@@ -57,15 +57,31 @@ def pairs(member, seed):
 
 def gathered(each, out):
     """All pairs as one table, made or read from `out`."""
+    return joined(each, out, "", lambda saes, seed: [pairs(sae, seed) for sae in saes])
+
+
+def joined(each, out, suffix, made):
+    """One table of what made(SAEs, seed) gives of all pairs, an SAE at a time; SAEs and parts are kept in `out`."""
     parts = []
     for kind, how, seed in track(work(KINDS), "SAEs"):
-        path = out / f"{kind}-{how or 'written down'}-{each}-{seed}.pickle"
-        if not path.exists():
-            made = [pairs(member, seed) for member in members(kind, how, seed, each)]
-            path.write_bytes(pickle.dumps(made))
-        for part in pickle.loads(path.read_bytes()):
+        for part in of_group(out / f"{kind}-{how or 'written down'}-{each}-{seed}", suffix, made, kind, how, seed, each):
             parts.append(part | {"kind": np.full(len(part["label"]), kind), "how": np.full(len(part["label"]), str(how))})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def of_group(stem, suffix, made, kind, how, seed, each):
+    """What is made of the SAEs of one kind and architecture."""
+    def saes():
+        return kept(Path(f"{stem}.saes.pickle"), lambda: list(members(kind, how, seed, each)))
+
+    return kept(Path(f"{stem}{suffix}.pickle"), lambda: made(saes(), seed))
+
+
+def kept(path, make):
+    """What a file holds, or what `make` makes, kept there."""
+    if not path.exists():
+        path.write_bytes(pickle.dumps(make()))
+    return pickle.loads(path.read_bytes())
 
 
 def worth(score, label, threshold=0.5):
