@@ -33,7 +33,7 @@ QUESTIONS = {                    # ..., and what answers otherwise than absorpti
 }
 INTERCEPT = -11.5
 COSINES = 0.05, 0.98             # decoder rows of a parent and its child have a cosine between these
-ABSORBED, NOT_ABSORBED = 0.7, 0.1          # a probability above the one, below the other; nine of ten absorbed are told so, and are
+ABSORBED, NOT_ABSORBED = 0.8, 0.1          # a probability above the one, below the other; nine of ten absorbed are told so, and are
 ALL_WRITTEN, AS_USUAL = 0.02, 0.05         # see `maybe_sibling`
 
 
@@ -101,7 +101,7 @@ def verdict(of):
     of       Evidence
     returns  verdict (M, M)
 
-    [ABS-44] A candidate is absorbed if its probability is above .7, and not if it is below .1. In between, and where there is
+    [ABS-44] A candidate is absorbed if its probability is above .8, and not if it is below .1. In between, and where there is
              not enough to judge by, it cannot be told. What is no candidate is not absorbed, nor is a latent into itself.
     """
     p = probability(of)

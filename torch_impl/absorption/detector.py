@@ -31,7 +31,7 @@ QUESTIONS = {
 }
 INTERCEPT = -11.5
 COSINES = 0.05, 0.98             # of the decoder rows: above the first, below the second
-ABSORBED, NOT_ABSORBED = 0.7, 0.1            # a probability above the first, below the second
+ABSORBED, NOT_ABSORBED = 0.8, 0.1            # a probability above the first, below the second
 ALL_WRITTEN, AS_USUAL = 0.02, 0.05           # of what varies of p; by how much p's level may differ from 1
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from sae_spec.spec_tests.claims.training.grounds import Ground, judge, minilm, scaled, train
 from sae_spec.torch_impl import SAEConfig, TrainingConfig, open_activations, save
+from sae_spec.torch_impl.absorption.detector import ABSORBED
 
-LIKELY, CALLED = 0.5, 0.8      # the page shows pairs that are more likely absorbed than not; what the detector calls absorbed
+LIKELY = 0.5                   # the page shows pairs that are more likely absorbed than not
 FAMILIES, WORDS = 10, 6        # that are kept of each SAE; words of a latent
 TRAINING = {"batch_size": 512, "learning_rate": 1e-3}
 
@@ -69,6 +70,6 @@ def kept(document):
             {"parent": alone[str(words["parent"])][:WORDS], "child": words["without parent"][:WORDS], "both": words["with parent"][:WORDS],
              **{name: round(pairs[words["parent"], words["child"]][name], 3) for name in ("probability", "amount", "samples")}}
             for words in family["labels"]["pairs"]]})
-    called = sum(pair["probability"] > CALLED for pair in document["pairs"])
+    called = sum(pair["probability"] > ABSORBED for pair in document["pairs"])
     return {"absorbed": called, "likely": len(pairs), "judged latents": document["judged"]["latents"],
             "background": document["judged"]["latents background"], "families": families}

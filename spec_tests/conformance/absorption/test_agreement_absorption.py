@@ -130,7 +130,7 @@ def test_the_detector_agrees(adapter, delta, seed, cut):
     """The delta family, disturbed. Evidence counts where there is enough of it and a shortfall to explain.
 
     It is made of quotients of differences whose terms are up to 16 times as large: hence the scale; 4 stands for more. At
-    half of its content rounding decides who speaks in full, at a probability of .1 or .7 what is said of it, and at
+    half of its content rounding decides who speaks in full, at a probability of .1 or .8 what is said of it, and at
     a level of .95 or 1.05 who may be a sibling.
     """
     rng, stream = np.random.default_rng(seed), family(delta)
@@ -140,7 +140,7 @@ def test_the_detector_agrees(adapter, delta, seed, cut):
     written = stream["acts"] * (stream["W_dec"] ** 2).sum(-1)
     assume(np.abs(2 * written - stream["x"] @ stream["W_dec"].T)[stream["acts"] != 0].min() > 1e-6)
     want, got = both(adapter, "absorption", {"cuts": [cut]}, **stream)
-    assume(min(np.abs(want["probability"] - limit).min() for limit in (0.1, 0.7)) > 0.02)
+    assume(min(np.abs(want["probability"] - limit).min() for limit in (0.1, 0.8)) > 0.02)
     assume(np.abs(np.abs(np.nan_to_num(want["level"]) - 1) - 0.05).min() > 1e-3)
     asked = (want["enough"] == 1) & (want["silent"] + want["low"] > 0.01)
     for question, ids in QUESTIONS.items():

@@ -43,9 +43,9 @@ def test_the_answers_add_up_to_log_odds_and_these_to_a_verdict(adapter, delta, s
     near = (np.abs(got["cosine"] - 0.05) < 1e-3) | (np.abs(left - 0.02) < 1e-3) | (np.abs(off - 0.05) < 5e-3)
     p = got["probability"]
     within(adapter, "probability", np.where(asked & ~near, 1 / (1 + np.exp(-want)), 0), np.where(near, 0, p), rounding(adapter))
-    sure = ~near & (np.abs(p - 0.7) > 0.01) & (np.abs(p - 0.1) > 0.01)
+    sure = ~near & (np.abs(p - 0.8) > 0.01) & (np.abs(p - 0.1) > 0.01)
     possible = (got["cosine"] > 0.05) & (got["cosine"] < 0.98)
-    said = np.where(p > 0.7, 1, np.where(possible & ((got["enough"] == 0) | (p >= 0.1)), -1, 0))
+    said = np.where(p > 0.8, 1, np.where(possible & ((got["enough"] == 0) | (p >= 0.1)), -1, 0))
     assert_same({"verdict": said[sure]}, {"verdict": got["verdict"][sure]}, adapter.dtype)
 
 

@@ -271,13 +271,6 @@ def at_one_half(right, of):
     return np.where(detector.probability(of) > 0.5, 1, right(of))
 
 
-@mutant("detector: four of five must be right", clause="ABS-44", target="detector.verdict")
-def at_four_fifths(right, of):
-    """What version 0.3 of the specification said."""
-    said, p = right(of), detector.probability(of)
-    return np.where((said == 1) & (p <= 0.8), -1, said)
-
-
 @mutant("detector: too few samples are no absorption", clause="ABS-44", target="detector.verdict")
 def few_are_none(right, of):
     return np.where(of.enough, right(of), 0)
