@@ -105,15 +105,18 @@ def told(probability, label, of):
             "clear pairs of which it cannot be told": share(~(absorbed | not_absorbed), clear)}
 
 
+def even(probability, of):
+    """At most one half where the pair may be two siblings, [ABS-45]."""
+    return np.where(detector.maybe_sibling(of), np.minimum(probability, 0.5), probability)
+
+
 def report(table):
     """What is printed and kept."""
     of = Evidence(*(table[name] for name in Evidence._fields))
     label, kind, judged = table["label"], table["kind"], of.enough & detector.candidate(of)
     chosen = detector.answers(of)
     given = lambda answers: np.stack(list(answers.values()), -1)
-    doubted = detector.maybe_sibling(of)
-    even = lambda p: np.where(doubted, np.minimum(p, 0.5), p)                     # [ABS-45]
-    tried = lambda answers: even(left_out(given(answers), kind, label, judged))
+    tried = lambda answers: even(left_out(given(answers), kind, label, judged), of)
     said, seen = tried(chosen), judged & (label >= 0)
     weights = logistic(given(chosen)[seen], label[seen], balanced(kind[seen]))
     rivals = {"sum of questions": (said, 0.5), "decoder cosine": (np.where(judged, table["cosine"], 0), 0.3),

@@ -110,7 +110,7 @@ def report(table):
     of = Evidence(*(table[name] for name in Evidence._fields))
     label, judged = table["label"], of.enough & detector.candidate(of)
     together = lambda names: left_out(np.stack([table[name].astype(float) for name in names], -1), table["kind"], label, judged)
-    said = left_out(np.stack(list(detector.answers(of).values()), -1), table["kind"], label, judged)
+    said = experiment.even(left_out(np.stack(list(detector.answers(of).values()), -1), table["kind"], label, judged), of)
     others = {name: judge(table[key], table, judged, own=table["rebuilt"] if key == "likeness" else None) for key, name in NAMES.items()}
     for name, keys in {"Tree SAE's two conditions, added up": ["coverage", "likeness"],
                        "all others without the truth, added up": [key for key in NAMES if key != TOLD]}.items():
