@@ -48,11 +48,19 @@ def at(score, label, threshold=0.5):
     return float(right / max(right + (said & no).sum(), 1)), float(right / max(hit.sum(), 1))
 
 
+def best(score, yes):
+    """Largest F1 over all thresholds, and precision and recall there; equal scores are told alike."""
+    values, place = np.unique(-score, return_inverse=True)
+    said = np.cumsum(np.bincount(place, minlength=len(values)))
+    right = np.cumsum(np.bincount(place, weights=yes, minlength=len(values)))
+    f1 = 2 * right / (said + yes.sum())
+    top = f1.argmax()
+    return {"best F1": float(f1[top]), "precision": float(right[top] / said[top]), "recall": float(right[top] / max(yes.sum(), 1))}
+
+
 def best_f1(score, yes):
     """The largest F1 over all thresholds."""
-    order = np.argsort(-score, kind="stable")
-    right = np.cumsum(yes[order])
-    return float((2 * right / (np.arange(1, len(order) + 1) + yes.sum())).max()) if yes.any() else float("nan")
+    return best(score, yes)["best F1"] if yes.any() else float("nan")
 
 
 def reliability(probability, label, bins=10):

@@ -24,7 +24,7 @@ from sae_spec.reference.absorption.evidence import Evidence
 from sae_spec.reference.sae.constraints import normalize_rows
 from sae_spec.spec_tests.claims.detector import __main__ as experiment
 from sae_spec.spec_tests.claims.detector import rivals
-from sae_spec.spec_tests.claims.detector.fit import at, calibration_error, left_out
+from sae_spec.spec_tests.claims.detector.fit import at, best, calibration_error, left_out
 from sae_spec.spec_tests.claims.detector.members import samples
 from sae_spec.spec_tests.claims.zoo import area, finite
 
@@ -62,16 +62,6 @@ def gathered(each, out):
     if not np.array_equal(theirs["kind"], ours["kind"]) or not np.allclose(theirs.pop("beside"), ours["cosine"], atol=1e-6):
         raise ValueError(f"{out} holds pairs of other SAEs: empty it")
     return theirs | ours
-
-
-def best(score, yes):
-    """Largest F1 over all thresholds, and precision and recall there; equal scores are told alike."""
-    values, place = np.unique(-score, return_inverse=True)
-    said = np.cumsum(np.bincount(place, minlength=len(values)))
-    right = np.cumsum(np.bincount(place, weights=yes, minlength=len(values)))
-    f1 = 2 * right / (said + yes.sum())
-    top = f1.argmax()
-    return {"best F1": float(f1[top]), "precision": float(right[top] / said[top]), "recall": float(right[top] / max(yes.sum(), 1))}
 
 
 def saved(probability, label):
