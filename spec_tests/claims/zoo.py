@@ -13,12 +13,12 @@ import numpy as np
 from rich.progress import Progress
 
 from sae_spec.reference.absorption.detector import ABSORBED, NOT_ABSORBED
+from sae_spec.spec_tests.claims import keep
 from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.zoo_members import ARCHITECTURES, closed_form, trained
 from sae_spec.spec_tests.claims.zoo_worlds import COMMON, NAMED, UNSEEN
 
 FIRST_SEED = {"fixing": 1_000, "evaluation": 12_000_000}
-MEASURED = Path(__file__).resolve().parent / "measured"
 LOOK_ALIKES = ("overlap", "exclusive", "siblings")                      # no absorption, the weights of absorption
 
 
@@ -173,16 +173,12 @@ def main(argv=None):
     options = parser.parse_args(argv)
     import torch
 
-    from sae_spec.torch_impl.training.atomic import replace_text
-
     torch.set_num_threads(1)
     result = report(measure(options.split, options.each, options.out))
     show(result)
     path = options.out / f"{options.split}.json"
-    text = json.dumps(finite(result), indent=1) + "\n"
-    for each in [path, MEASURED / "zoo.json"] if options.record else [path]:
-        replace_text(each, text)
-        print(f"{each} is written")
+    keep(json.dumps(finite(result), indent=1) + "\n", path, "zoo.json" if options.record else None)
+    print(f"{path} is written")
     detector = result["named worlds"]
     holds = detector["precision"] >= 0.95 and detector["recall where told"] >= 0.95 and detector["AUROC"] >= 0.98
     return 0 if holds and result["largest score of a tied SAE"] <= ABSORBED else 1

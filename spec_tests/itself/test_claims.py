@@ -14,6 +14,7 @@ from sae_spec.reference.worlds import toy_worlds
 from sae_spec.reference.absorption import detector
 from sae_spec.reference.absorption.evidence import Evidence
 from sae_spec.reference.worlds.toy_models import draw
+from sae_spec.spec_tests import claims
 from sae_spec.spec_tests.claims import fleet, zoo
 from sae_spec.spec_tests.claims.__main__ import main
 from sae_spec.spec_tests.claims.budgets.remedies import REMEDIES, remedied
@@ -184,10 +185,11 @@ class TrainStepInput:
 def beside_a_fake(tmp_path, monkeypatch):
     """Runs `beside` at a tiny size, with peers.py in a process of its own, in which SAELens is a fake of a few lines."""
     (tmp_path / "sae_lens" / "saes").mkdir(parents=True)
+    (tmp_path / "measured").mkdir()
     for name, text in (("__init__", FAKE_SAELENS), ("saes/__init__", ""), ("saes/sae", FAKE_STEP)):
         (tmp_path / "sae_lens" / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(beside, "MEASURED", tmp_path / "measured.json")
+    monkeypatch.setattr(claims, "MEASURED", tmp_path / "measured")
     monkeypatch.setattr(grounds, "embeddings", lambda: grounds.toy("hierarchy", 300))
     small = ["--peers", sys.executable, "--M", "8", "--k", "2", "--B", "16", "--steps", "3", "--out", str(tmp_path / "out")]
     return lambda *words: beside.main([*small, *words])
@@ -209,11 +211,11 @@ def test_peers_are_trained_beside_on_the_same_rows(beside_a_fake, tmp_path, monk
     assert all((line["coefficient"] > 0) == (line["activation"] == "jumprelu") for line in lines)
     settings = json.loads((tmp_path / "out" / "settings.json").read_text())
     assert settings["schedule"] == [1.0, 1.0, 1.0] and np.load(tmp_path / "out" / "hierarchy-train.npy").shape == (270, 50)
-    found = json.loads((tmp_path / "measured.json").read_text())["grounds"]
+    found = json.loads((tmp_path / "measured" / "beside.json").read_text())["grounds"]
     assert list(found) == ["hierarchy", "hidden"] and all(
         len(found[name][activation][library]["unexplained"]) == 2
         for name in found for activation in beside.ACTIVATIONS for library in beside.LIBRARIES)
-    assert measured.beside(tmp_path / "measured.json").count("\n") > 6
+    assert measured.beside(tmp_path / "measured" / "beside.json").count("\n") > 6
 
 
 def test_a_peer_that_fails_is_no_result(beside_a_fake, tmp_path, monkeypatch):
@@ -312,7 +314,7 @@ def test_the_detectors_experiment_is_reported(tmp_path, capsys, monkeypatch):
 
 def test_the_weights_of_the_specification_are_those_that_were_found():
     """To the tenth: the record is what `python -m sae_spec.spec_tests.claims.detector --record` wrote."""
-    found = json.loads((detector_experiment.MEASURED / "detector.json").read_text())["weights"]
+    found = json.loads((claims.MEASURED / "detector.json").read_text())["weights"]
     assert {name: round(weight, 1) for name, weight in found.items()} == \
         {name: question.weight for name, question in detector.QUESTIONS.items()} | {"1": detector.INTERCEPT}
 

@@ -13,6 +13,7 @@ pytest.importorskip("matplotlib")
 from sae_spec.reference.absorption import detector, saebench
 from sae_spec.reference.absorption.stream import observe, phi
 from sae_spec.reference.sae.constraints import normalize_rows
+from sae_spec.spec_tests.claims import MEASURED
 from sae_spec.spec_tests.claims.detector import __main__ as experiment
 from sae_spec.spec_tests.claims.detector import fit, rivals, shoot_out
 from sae_spec.spec_tests.docs import measured
@@ -130,8 +131,8 @@ def test_the_shoot_out_is_reported_and_knows_its_saes(tmp_path, capsys, monkeypa
 
 def test_the_record_is_of_the_recorded_detector():
     """Same pairs, same area as in the experiment that fits the weights; what README shows is a part of it."""
-    found = json.loads((experiment.MEASURED / "shoot_out.json").read_text())
-    fitted = json.loads((experiment.MEASURED / "detector.json").read_text())["scores"]["sum of questions"]
+    found = json.loads((MEASURED / "shoot_out.json").read_text())
+    fitted = json.loads((MEASURED / "detector.json").read_text())["scores"]["sum of questions"]
     assert {name: found[name] for name in ("absorbed", "not")} == {name: fitted[name] for name in ("absorbed", "not")}
     ours = found["scores"][shoot_out.OURS]
     assert ours["AUROC, all pairs"] == pytest.approx(fitted["AUROC"], abs=1e-4)

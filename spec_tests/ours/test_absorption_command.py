@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 
 from sae_spec.reference.worlds import theory, toy_worlds
 from sae_spec.reference.worlds.toy_models import draw
+from sae_spec.spec_tests.ours import called
 from sae_spec.spec_tests.core.complaints import bytes_of
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder, Trainer, TrainingConfig, load_sae
-from sae_spec.torch_impl.program.command_line import main
 from sae_spec.torch_impl.formats import load_any, load_saelens
 from sae_spec.torch_impl.training import checkpoint
 
@@ -60,11 +60,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def sae_spec(folder, capsys):
     def call(*words):
-        with pytest.raises(SystemExit) as ended:
-            main(["absorption", *map(str, words)])
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return ended.value.code, said.err
+        status, _, err = called(capsys, "absorption", *words)
+        return status, err
 
     return call
 

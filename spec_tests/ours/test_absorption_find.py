@@ -11,6 +11,7 @@ from sae_spec.reference.absorption import detector, evidence, read_out
 from sae_spec.reference.absorption.stream import observe
 from sae_spec.reference.worlds import theory, toy_worlds
 from sae_spec.reference.worlds.toy_models import draw
+from sae_spec.spec_tests.ours import called
 from sae_spec.torch_impl import SAEConfig, SparseAutoencoder
 from sae_spec.torch_impl.absorption.find import STAGES, AbsorbedPair, find_absorption
 from sae_spec.torch_impl.absorption.recall import feature_recall
@@ -157,17 +158,14 @@ def test_no_rows_no_pairs():
 def test_the_document_is_what_the_command_writes(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     pytest.importorskip("jinja2")
-    from sae_spec.torch_impl.program.command_line import main
-
     sae, rows, _ = planted(dtype=torch.float32)
     trainer = Trainer(sae, TrainingConfig(steps=1))
     monkeypatch.chdir(tmp_path)
     checkpoint.start(tmp_path / "run", sae.config, trainer.training, "toy")
     checkpoint.save(tmp_path / "run", sae, trainer.moments(), 0)
     np.save("acts.npy", rows.numpy())
-    with pytest.raises(SystemExit) as ended:
-        main(["absorption", "run", "--data", "acts.npy", "--report", "out", "--top", "3", "--threshold", "0.5"])
-    assert ended.value.code == 0, capsys.readouterr().err
+    status, _, err = called(capsys, "absorption", "run", "--data", "acts.npy", "--report", "out", "--top", 3, "--threshold", 0.5)
+    assert status == 0, err
     document = json.loads((tmp_path / "out" / "absorption.json").read_text())
     want = find_absorption(sae.eval(), rows, top=3, threshold=0.5).to_dict("run", "acts.npy")
     assert document == want and list(document) == list(want) and len(document["pairs"]) == 1

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 from sae_spec.spec_tests.core.commands import SCRIPT, start
 from sae_spec.spec_tests.core.complaints import bytes_of
+from sae_spec.spec_tests.ours import called
 from sae_spec.torch_impl import load_sae
-from sae_spec.torch_impl.program.command_line import main
 from sae_spec.torch_impl.training import checkpoint
 
 ROWS = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float16)
@@ -30,14 +31,7 @@ def sae_spec(tmp_path, monkeypatch, capsys):
     np.save(tmp_path / "rows.npy", ROWS)
     monkeypatch.chdir(tmp_path)
 
-    def call(*words):
-        with pytest.raises(SystemExit) as ended:
-            main(list(map(str, words)))
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return ended.value.code, said.out, said.err
-
-    return call
+    return partial(called, capsys)
 
 
 def refused(call, *words):

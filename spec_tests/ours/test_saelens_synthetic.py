@@ -1,6 +1,7 @@
 """SAELens's synthetic models: what is read, what is drawn, and what `sae-spec synthetic` says of an SAE whose absorption is known."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,12 +11,12 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file
 
 from sae_spec.reference.worlds import theory
+from sae_spec.spec_tests.ours import called
 from sae_spec.spec_tests.core.complaints import bytes_of
 from sae_spec.torch_impl import CheckpointError, SAEConfig, SparseAutoencoder, find_absorption, save
 from sae_spec.torch_impl.absorption.edges import edge_recall
 from sae_spec.torch_impl.absorption.ground_truth import mcc, recall_hole, scores
 from sae_spec.torch_impl.formats.saelens_synthetic import load_synthetic
-from sae_spec.torch_impl.program.command_line import main
 from sae_spec.torch_impl.worlds.forest import draw, edges, generations
 from sae_spec.torch_impl.worlds.toy_models import expected_cofiring
 from sae_spec.torch_impl.worlds.toy_worlds import world
@@ -172,14 +173,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def sae_spec(folder, capsys):
-    def call(*words):
-        with pytest.raises(SystemExit) as ended:
-            main(["synthetic", *map(str, words)])
-        said = capsys.readouterr()
-        assert "Traceback" not in said.out + said.err
-        return ended.value.code, said.out, said.err
-
-    return call
+    return partial(called, capsys, "synthetic")
 
 
 @pytest.mark.parametrize("delta, hole, truth", [(1, 1.0, "absorbed"), (0, 0.0, "not absorbed")])

@@ -14,7 +14,7 @@ from ..sae.constraints import normalize_rows, row_norms
 from ..worlds.forest import Samples
 from .evidence import ENOUGH
 from .find import SAE, AbsorptionReport, Progress, counter
-from .ground_truth import match
+from .ground_truth import match, of_counts
 from .stream import firing
 
 ABSORBED, NOT_ABSORBED = 0.3, 0.1        # a shortfall of so much is absorption; below so much it is none
@@ -73,8 +73,8 @@ class Feature(NamedTuple):
     latent: int | None
     cosine: float
     samples: int
-    recall: float | None = None
     precision: float | None = None
+    recall: float | None = None
     f1: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,10 +123,8 @@ def edge_recall(sae: SAE, samples: Samples, directions: Tensor, edges: Tensor, r
     rows = [{name: value for name, value in zip(COUNTS, column)} for column in zip(*(counts[name].tolist() for name in COUNTS))]
     found = [_edge(p, c, row, latent, cosine, cosines, named) for (p, c), row in zip(edges.T.tolist(), rows)]
     found.sort(key=lambda edge: -2 if edge.recall_hole is None else edge.recall_hole, reverse=True)
-    hits, fires, there = of_features.tolist()
-    features = tuple(_feature(f, latent, cosine, hits[f], fires[f], there[f]) for f in range(len(directions)))
     matched = latent >= 0
-    return EdgeReport(tuple(found), features, float(cosine.sum() / matched.sum()),
+    return EdgeReport(tuple(found), _features(latent, cosine, of_features), float(cosine.sum() / matched.sum()),
                       len(cosines.abs().argmax(1).unique()) / len(W_dec))
 
 
@@ -200,8 +198,9 @@ def _truth(edge: Edge, n: dict[str, float], writes: float) -> str:
     return "absorbed" if edge.shortfall >= ABSORBED else "between"
 
 
-def _feature(f: int, latent: Tensor, cosine: Tensor, hits: float, fires: float, there: float) -> Feature:
-    feature = Feature(f, None if latent[f] < 0 else int(latent[f]), float(cosine[f]), int(there))
-    if latent[f] < 0:
-        return feature
-    return feature._replace(recall=hits / max(there, 1), precision=hits / max(fires, 1), f1=2 * hits / max(there + fires, 1))
+def _features(latent: Tensor, cosine: Tensor, counts: Tensor) -> tuple[Feature, ...]:
+    """latent, cosine (F,); counts (3, F): hits, firings of the latents, occurrences."""
+    quality = torch.stack(of_counts(*counts), 1).tolist()             # (F, 3)
+    known = zip(latent.tolist(), cosine.tolist(), counts[2].int().tolist(), quality)
+    return tuple(Feature(f, None, near, there) if at < 0 else Feature(f, at, near, there, *told)
+                 for f, (at, near, there, told) in enumerate(known))

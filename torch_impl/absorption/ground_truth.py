@@ -36,9 +36,13 @@ def scores(fires: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor
     Clauses: ABS-12.
     """
     firings, occurrences, hits = (which.sum(0).double() for which in (fires, truth, fires & truth))
+    return *of_counts(hits, firings, occurrences), firings == 0
+
+
+def of_counts(hits: Tensor, firings: Tensor, occurrences: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """precision, recall, f1, from how often both are there, the latent fires, and the feature is there; (...).  Clauses: ABS-12."""
     precision, recall = (hits / base.clamp_min(1) for base in (firings, occurrences))
-    f1 = 2 * hits / (firings + occurrences).clamp_min(1)    # the harmonic mean of both
-    return precision, recall, f1, firings == 0
+    return precision, recall, 2 * hits / (firings + occurrences).clamp_min(1)     # the harmonic mean of both
 
 
 def recall_hole(fires: Tensor, parent: Tensor, child: Tensor) -> float:

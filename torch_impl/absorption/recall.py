@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..sae.constraints import row_norms
 from .find import SAE, AbsorptionReport, Progress, counter
-from .ground_truth import match
+from .ground_truth import match, of_counts
 from .stream import firing
 
 
@@ -59,7 +59,7 @@ def feature_recall(sae: SAE, rows: Tensor, truth: Tensor, report: AbsorptionRepo
             advance(len(x))
     occurrences = truth.double().sum(0)                     # (F,)
     if directions is None:
-        latents = (2 * hits[0] / (firings[0][:, None] + occurrences).clamp_min(1)).argmax(0)
+        latents = of_counts(hits[0], firings[0][:, None], occurrences)[2].argmax(0)
     else:
         latents = match(W_dec.cpu(), directions)[0]
     return [_of_feature(f, latent, hits, firings, occurrences) for f, latent in enumerate(latents.tolist())]
@@ -68,6 +68,5 @@ def feature_recall(sae: SAE, rows: Tensor, truth: Tensor, report: AbsorptionRepo
 def _of_feature(f: int, latent: int, hits: Tensor, firings: Tensor, occurrences: Tensor) -> FeatureRecall:
     if latent < 0:                                          # more features than latents
         return FeatureRecall(f, None)
-    recall = (hits[:, latent, f] / occurrences[f].clamp_min(1)).tolist()
-    precision = (hits[:, latent, f] / firings[:, latent].clamp_min(1)).tolist()
-    return FeatureRecall(f, latent, *recall, *precision)
+    precision, recall, _ = of_counts(hits[:, latent, f], firings[:, latent], occurrences[f])
+    return FeatureRecall(f, latent, *recall.tolist(), *precision.tolist())

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..training.checkpoint import CheckpointError, read_json
 from ..training.config import Activation, SAEConfig
 from ..training.module import SparseAutoencoder
-from ..training.sae_file import read_tensors
+from ..training.sae_file import check_shapes, read_tensors
 
 WEIGHTS, CONFIG = "sae_weights.safetensors", "cfg.json"
 ACTIVATIONS: dict[str, Activation] = {"standard": "relu", "topk": "topk", "jumprelu": "jumprelu", "batchtopk": "jumprelu",
@@ -76,13 +76,7 @@ def our_parameters(tensors: Mapping[str, Tensor], architecture: str, path: Path)
     threshold = "topk_threshold" if "topk_threshold" in tensors else "threshold"
     if ACTIVATIONS[architecture] == "jumprelu":
         expected[threshold] = tuple(tensors[threshold].shape) if threshold == "topk_threshold" else (M,)
-    for field, shape in expected.items():
-        if field not in tensors:
-            raise CheckpointError(f"{path}: {field} is missing")
-        if tuple(tensors[field].shape) != shape:
-            raise CheckpointError(f"{path}: {field} has shape {tuple(tensors[field].shape)}, expected {shape}")
-        if not tensors[field].isfinite().all():
-            raise CheckpointError(f"{path}: {field} holds a number that is not finite")
+    check_shapes(tensors, expected, path)
     params = {field: tensors[field].float() for field in ("W_dec", "b_enc", "b_dec")}
     params["W_enc"] = tensors["W_enc"].float().T.contiguous()
     if ACTIVATIONS[architecture] == "jumprelu":

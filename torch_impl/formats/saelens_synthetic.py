@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..training.checkpoint import CheckpointError, read_json
-from ..training.sae_file import read_tensors
+from ..training.sae_file import check_shapes, read_tensors
 from ..worlds.forest import Forest, generations
 
 CONFIG, WEIGHTS, HIERARCHY = "synthetic_model_config.json", "synthetic_model.safetensors", "hierarchy.json"
@@ -70,13 +70,7 @@ def checked(tensors: dict[str, Tensor], about: dict[str, Any], folder: Path) -> 
     if about.get("correlation") is not None or "correlation_factor" in tensors:
         rank = tensors["correlation_factor"].shape[-1] if "correlation_factor" in tensors else 0
         expected |= {"correlation_factor": (F, rank), "correlation_diag": (F,)}
-    for field, shape in expected.items():
-        if field not in tensors:
-            raise CheckpointError(f"{path}: {field} is missing")
-        if tuple(tensors[field].shape) != shape:
-            raise CheckpointError(f"{path}: {field} has shape {tuple(tensors[field].shape)}, expected {shape}")
-        if not tensors[field].isfinite().all():
-            raise CheckpointError(f"{path}: {field} holds a number that is not finite")
+    check_shapes(tensors, expected, path)
     for field, most in ("firing_probabilities", 1), ("correlation_diag", torch.inf):
         if field in expected and not ((tensors[field] >= 0) & (tensors[field] <= most)).all():
             raise CheckpointError(f"{path}: {field} holds a number out of range")

@@ -96,13 +96,23 @@ def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor],
 
     raises  CheckpointError that names `path` and the tensor
     """
-    for name in sorted(expected.keys() ^ tensors.keys()):
-        raise CheckpointError(f"{path}: {name} is {'missing' if name in expected else 'not expected'}")
+    for name in tensors.keys() - expected.keys():
+        raise CheckpointError(f"{path}: {name} is not expected")
+    check_shapes(tensors, {name: tuple(tensor.shape) for name, tensor in expected.items()}, path)
     for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            raise CheckpointError(f"{path}: {name} has shape {tuple(tensor.shape)}, "
-                                  f"expected {tuple(expected[name].shape)}")
         if tensor.is_floating_point() != expected[name].is_floating_point():
             raise CheckpointError(f"{path}: {name} is of type {tensor.dtype}")
-        if not tensor.isfinite().all():
+
+
+def check_shapes(tensors: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Refuse tensors of which an expected one is missing, has another shape, or is not finite; there may be more.
+
+    raises  CheckpointError that names `path` and the tensor
+    """
+    for name, shape in expected.items():
+        if name not in tensors:
+            raise CheckpointError(f"{path}: {name} is missing")
+        if tuple(tensors[name].shape) != shape:
+            raise CheckpointError(f"{path}: {name} has shape {tuple(tensors[name].shape)}, expected {shape}")
+        if not tensors[name].isfinite().all():
             raise CheckpointError(f"{path}: {name} holds a number that is not finite")

@@ -9,12 +9,12 @@ import json
 import time
 from pathlib import Path
 
+from sae_spec.spec_tests.claims import keep
 from sae_spec.spec_tests.claims.budgets.experiment import judged, measure
 from sae_spec.spec_tests.claims.page import document, page, verdict
 from sae_spec.spec_tests.claims.registry import Claim
 from sae_spec.torch_impl.training.atomic import replace_text
 
-MEASURED = Path(__file__).resolve().parents[1] / "measured" / "budgets.json"
 
 
 def main(argv=None):
@@ -32,8 +32,7 @@ def main(argv=None):
         print(name, *(f"    {who:34}{what}" for who, what in found.items()), sep="\n")
     as_json = json.dumps(document(results, options.seeds), indent=1) + "\n"
     replace_text(options.out / "budgets.html", page(results, options.seeds))
-    for path in (options.out / "budgets.json", *([MEASURED] if options.record else [])):
-        replace_text(path, as_json)
+    keep(as_json, options.out / "budgets.json", "budgets.json" if options.record else None)
     print(f"{options.out / 'budgets.html'} is written")
     return 0
 

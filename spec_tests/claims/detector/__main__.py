@@ -18,6 +18,7 @@ from rich.table import Table
 
 from sae_spec.reference.absorption import detector, patterns
 from sae_spec.reference.absorption.evidence import Evidence
+from sae_spec.spec_tests.claims import keep
 from sae_spec.spec_tests.claims.detector.evidence import evidence
 from sae_spec.spec_tests.claims.detector.fit import at, balanced, best_f1, calibration_error, left_out, logistic, reliability
 from sae_spec.spec_tests.claims.detector.members import ARCHITECTURES, samples, trained, written_down
@@ -27,7 +28,6 @@ from sae_spec.spec_tests.claims.zoo import area, finite
 from sae_spec.spec_tests.claims.zoo_labels import in_samples
 
 SAMPLES = 10_000
-MEASURED = Path(__file__).resolve().parents[1] / "measured"
 
 
 def work(kinds):
@@ -116,11 +116,13 @@ def report(table):
     label, kind, judged = table["label"], table["kind"], of.enough & detector.candidate(of)
     chosen = detector.answers(of)
     given = lambda answers: np.stack(list(answers.values()), -1)
-    tried = lambda answers: even(left_out(given(answers), kind, label, judged), of)
-    said, seen = tried(chosen), judged & (label >= 0)
+    bare = lambda answers: left_out(given(answers), kind, label, judged)
+    tried = lambda answers: even(bare(answers), of)
+    without_45, seen = bare(chosen), judged & (label >= 0)
+    said = even(without_45, of)
     weights = logistic(given(chosen)[seen], label[seen], balanced(kind[seen]))
     rivals = {"sum of questions": (said, 0.5), "decoder cosine": (np.where(judged, table["cosine"], 0), 0.3),
-              "sum of questions, without ABS-45": (left_out(given(chosen), kind, label, judged), 0.5),
+              "sum of questions, without ABS-45": (without_45, 0.5),
               "pattern gap": (np.where(judged, table["gap"], 0), 0.3), "fires more rarely": (np.where(judged, table["rarer"], 0), 0.5)}
     without = {name: worth(tried({other: chosen[other] for other in chosen if other != name}), label)
                for name in track(chosen, "without a question")}
@@ -149,24 +151,26 @@ def show(result, console):
     console.print(f"expected calibration error of judged pairs: {result['calibration error of judged pairs']:.3f}")
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims.detector", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def options_of(argv, prog, description):
+    """Those of an experiment on these SAEs; its folder is made."""
+    parser = argparse.ArgumentParser(prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--each", type=int, default=6, help="SAEs of every kind and architecture (6)")
-    parser.add_argument("--out", type=Path, default=Path("build/detector"), help="where tables and results are kept")
-    parser.add_argument("--record", action="store_true", help="keep what was found for MEASURED.md")
+    parser.add_argument("--out", type=Path, default=Path("build/detector"), help="where SAEs, tables and results are kept")
+    parser.add_argument("--record", action="store_true", help="keep what was found for README.md and MEASURED.md")
     options = parser.parse_args(argv)
     import torch
 
-    from sae_spec.torch_impl.training.atomic import replace_text
-
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def main(argv=None):
+    options = options_of(argv, "python -m sae_spec.spec_tests.claims.detector", __doc__)
     table, console = gathered(options.each, options.out), Console(width=None if sys.stdout.isatty() else 150)
     result = report(table)
     show(result, console)
-    for path in (options.out / "detector.json", *([MEASURED / "detector.json"] if options.record else ())):
-        replace_text(path, json.dumps(finite(result), indent=1) + "\n")
+    keep(json.dumps(finite(result), indent=1) + "\n", options.out / "detector.json", "detector.json" if options.record else None)
     return 0
 
 

@@ -11,9 +11,7 @@ what truly is in the samples. Everybody has the best of what can be given withou
                  score, w · score + b, so that a calibration error can be compared
 """
 
-import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -22,6 +20,7 @@ from rich.table import Table
 from sae_spec.reference.absorption import detector
 from sae_spec.reference.absorption.evidence import Evidence
 from sae_spec.reference.sae.constraints import normalize_rows
+from sae_spec.spec_tests.claims import keep
 from sae_spec.spec_tests.claims.detector import __main__ as experiment
 from sae_spec.spec_tests.claims.detector import rivals
 from sae_spec.spec_tests.claims.detector.fit import at, best, calibration_error, left_out
@@ -124,22 +123,10 @@ def show(result, console):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims.detector.shoot_out", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--each", type=int, default=6, help="SAEs of every kind and architecture (6)")
-    parser.add_argument("--out", type=Path, default=Path("build/detector"), help="where SAEs, tables and results are kept")
-    parser.add_argument("--record", action="store_true", help="keep what was found for README.md and MEASURED.md")
-    options = parser.parse_args(argv)
-    import torch
-
-    from sae_spec.torch_impl.training.atomic import replace_text
-
-    torch.set_num_threads(1)
-    options.out.mkdir(parents=True, exist_ok=True)
+    options = experiment.options_of(argv, "python -m sae_spec.spec_tests.claims.detector.shoot_out", __doc__)
     result = report(gathered(options.each, options.out))
     show(result, Console(width=200))
-    for path in (options.out / "shoot_out.json", *([experiment.MEASURED / "shoot_out.json"] if options.record else ())):
-        replace_text(path, json.dumps(finite(result), indent=1) + "\n")
+    keep(json.dumps(finite(result), indent=1) + "\n", options.out / "shoot_out.json", "shoot_out.json" if options.record else None)
     return 0
 
 

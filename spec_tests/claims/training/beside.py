@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sae_spec.spec_tests.claims import keep
 from sae_spec.spec_tests.claims.training import grounds, start
 from sae_spec.spec_tests.docs import measured
 from sae_spec.torch_impl import SAEConfig, TrainingConfig
@@ -31,11 +32,11 @@ from sae_spec.torch_impl.training.atomic import replace_text
 from sae_spec.torch_impl.training.calibration import SAMPLES, set_threshold
 
 RATES = (1e-3, 3e-3, 1e-2)
+GROUNDS = ("embeddings", "hidden")
 ACTIVATIONS = ("topk", "batch_topk", "jumprelu")
 LIBRARIES = ("ours", "SAELens")
 AIMS = ((1.1, 1.1, 1 / 1.1), (1.1, 1 / 1.1))      # times k, one run each: of the first seed, which has no coefficient to go by, and others
 START, NEAR = 2.0, math.log(1.25)                 # the first coefficient; how far from k a log L0 may lie
-MEASURED = Path(__file__).resolve().parents[1] / "measured" / "beside.json"
 
 
 def ours(ground, request, more, options):
@@ -142,7 +143,7 @@ def summary(lines, options):
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims.training.beside", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ground", action="append", choices=("embeddings", "hidden"), help="only this one")
+    parser.add_argument("--ground", action="append", choices=GROUNDS, help="only this one")
     parser.add_argument("--activation", action="append", choices=ACTIVATIONS, help="only this one; may be repeated")
     parser.add_argument("--also", action="append", metavar="NAME=VALUE", default=[], help="ours with a field of TrainingConfig, too")
     parser.add_argument("--peers", type=Path, default=Path(".peers/bin/python"), help="the Python of the peers' environment")
@@ -155,9 +156,8 @@ def main(argv=None):
     options.out.mkdir(parents=True, exist_ok=True)
     if not options.peers.exists():
         parser.error(f"{options.peers}: no such file; `make bench-peers` makes it")
-    make = {"embeddings": grounds.embeddings, "hidden": lambda: grounds.hidden(options.peers, options.out / "hidden.npy")}
     variants = {text: dict([start.setting(text)]) for text in options.also}
-    found, lines, results = [make[name]() for name in options.ground or make], [], {}
+    found, lines, results = [grounds.named(name, options.peers, options.out) for name in options.ground or GROUNDS], [], {}
     with peer(found, options) as ask:
         def run(library, ground, request):
             return ask(request) if library == "SAELens" else ours(ground, request, variants.get(library, {}), options)
@@ -168,8 +168,8 @@ def main(argv=None):
                 results.setdefault(ground.name, {})[activation] = summary(own, options)
     settings = {name: getattr(options, name) for name in ("M", "k", "B", "steps", "seeds")}
     replace_text(options.out / "beside.json", json.dumps({**settings, "lines": lines}, indent=1) + "\n")
-    for path in [options.out / "summary.json", *([MEASURED] if options.record else [])]:
-        replace_text(path, json.dumps({**settings, "grounds": results}, indent=1) + "\n")
+    keep(json.dumps({**settings, "grounds": results}, indent=1) + "\n", options.out / "summary.json",
+         "beside.json" if options.record else None)
     print(measured.beside(options.out / "summary.json"))
     return 0
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from rich.progress import Progress
 
+from sae_spec.spec_tests.claims import MEASURED
 from sae_spec.spec_tests.claims.training import grounds, start
 from sae_spec.spec_tests.docs import measured
 from sae_spec.torch_impl import SAEConfig, TrainingConfig
@@ -23,7 +24,6 @@ from sae_spec.torch_impl.training.atomic import replace_text
 NORMS = (None, 1.0)
 RATES = (1e-3, 3e-3)
 KINDS = (*((activation, False) for activation in start.ACTIVATIONS), ("relu", True), ("topk", True))
-MEASURED = Path(__file__).resolve().parents[1] / "measured" / "clipping.json"
 GROUNDS = ("embeddings", "hidden", "zipf", "tree")
 
 
@@ -54,13 +54,6 @@ def ratios(lines):
     return found
 
 
-def ground_of(name, options):
-    """One of GROUNDS."""
-    if name == "embeddings":
-        return grounds.embeddings()
-    return grounds.hidden(options.peers, options.out / "hidden.npy") if name == "hidden" else grounds.toy(name)
-
-
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims.training.clipping", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -73,7 +66,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
-    found = [ground_of(name, options) for name in options.ground or GROUNDS]
+    found = [grounds.named(name, options.peers, options.out) for name in options.ground or GROUNDS]
     work = [(*kind, norm, rate, seed) for kind in KINDS for norm in NORMS for rate in RATES for seed in range(options.seeds)]
     lines = []
     with Progress() as bar:
@@ -82,7 +75,7 @@ def main(argv=None):
                 lines.append(trained(ground, *one, options))
     settings = {name: getattr(options, name) for name in ("M", "k", "B", "steps", "seeds")}
     replace_text(options.out / "clipping.json", json.dumps({**settings, "lines": lines}, indent=1) + "\n")
-    for path in [options.out / "summary.json", *([MEASURED] if options.record else [])]:
+    for path in [options.out / "summary.json", *([MEASURED / "clipping.json"] if options.record else [])]:
         kept = json.loads(path.read_text()) if path.exists() else {}
         now = {ground: settings | {"ratios": found} for ground, found in ratios(lines).items()}
         replace_text(path, json.dumps(kept | now, indent=1) + "\n")

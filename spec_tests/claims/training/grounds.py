@@ -41,9 +41,14 @@ def minilm():
     return Path(package.origin).parent / "model"
 
 
+def word_embeddings():
+    """The word embeddings of MiniLM (30522, 384), centred and of mean squared norm 384."""
+    return scaled(open_activations(minilm() / "model.safetensors", "embeddings.word_embeddings.weight").rows)
+
+
 def embeddings():
     """The word embeddings of MiniLM."""
-    return split("embeddings", scaled(open_activations(minilm() / "model.safetensors", "embeddings.word_embeddings.weight").rows))
+    return split("embeddings", word_embeddings())
 
 
 def hidden(peers, file):
@@ -62,6 +67,13 @@ def toy(name, samples=100_000, seed=0):
     world = WORLDS[name](rng)
     x, magnitudes = draw(world, rng, samples)
     return split(name, scaled(x), len(world.directions), float((magnitudes > 0).sum(-1).double().mean()))
+
+
+def named(name, peers=None, folder=None):
+    """A ground by its name: embeddings, hidden, or one of WORLDS; peers and folder are for `hidden`, whose file is kept there."""
+    if name == "hidden":
+        return hidden(peers, folder / "hidden.npy")
+    return embeddings() if name == "embeddings" else toy(name)
 
 
 def scaled(x):

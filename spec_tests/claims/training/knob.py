@@ -121,7 +121,7 @@ def main(argv=None):
     asked = options.M
     results = {}
     for name in options.ground or grounds.WORLDS:
-        ground = grounds.embeddings() if name == "embeddings" else grounds.toy(name)
+        ground = grounds.named(name)
         options.M = asked or 2 * ground.features or 768
         lines = sweep(ground, GRID, options)
         results[name] = {"true l0": ground.true_l0, "falls": falls(lines), "lines": lines,

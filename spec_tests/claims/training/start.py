@@ -109,7 +109,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
-    ground = grounds.embeddings() if options.ground == "embeddings" else grounds.toy(options.ground)
+    ground = grounds.named(options.ground)
     work = [(a, s, r) for a in options.activation or ACTIVATIONS for r in options.rate or RATES for s in options.start or STARTS]
     lines = []
     with Progress() as bar:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
+from sae_spec.spec_tests.claims import keep
 from sae_spec.spec_tests.claims.words.experiment import LIKELY, SUBJECTS, ask, embeddings, write_data
 from sae_spec.torch_impl.pages import render
 from sae_spec.torch_impl.training.atomic import replace_text
 
-MEASURED = Path(__file__).resolve().parents[1] / "measured" / "words.json"
 
 
 def main(argv=None):
@@ -35,9 +35,7 @@ def main(argv=None):
     found = {"M": options.M, "steps": options.steps, "threshold": LIKELY, "rows": len(rows), "SAEs": {}}
     for name in options.sae or SUBJECTS:
         found["SAEs"][name] = ask(name, rows, options.M, options.steps, options.out)
-    as_json = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-    for path in (options.out / "words.json", *([MEASURED] if options.record else [])):
-        replace_text(path, as_json)
+    keep(json.dumps(found, indent=1, ensure_ascii=False) + "\n", options.out / "words.json", "words.json" if options.record else None)
     replace_text(options.out / "words.html", render(Path(__file__).with_name("words.html"), found=found))
     print(f"{options.out / 'words.html'} is written")
     return 0

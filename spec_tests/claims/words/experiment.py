@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sae_spec.spec_tests.claims.training.grounds import Ground, judge, minilm, scaled, train
-from sae_spec.torch_impl import SAEConfig, TrainingConfig, open_activations, save
+from sae_spec.spec_tests.claims.training.grounds import Ground, judge, minilm, train, word_embeddings
+from sae_spec.torch_impl import SAEConfig, TrainingConfig, save
 from sae_spec.torch_impl.absorption.detector import ABSORBED
 
 LIKELY = 0.5                   # the page shows pairs that are more likely absorbed than not
@@ -34,8 +34,7 @@ SUBJECTS = {
 
 def embeddings():
     """The word embeddings of MiniLM (30522, 384), centred and of mean squared norm 384; and the words."""
-    rows = open_activations(minilm() / "model.safetensors", "embeddings.word_embeddings.weight").rows
-    return scaled(rows), (minilm() / "vocab.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    return word_embeddings(), (minilm() / "vocab.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 def ask(name, rows, M, steps, folder):
