@@ -31,6 +31,9 @@ $(VENV)/links-$(NAMES): $(VENV)/packages
 demo: install        ## check the implementation, train four SAEs on a toy and on real activations, write build/report.html
 	$(BIN)/sae-spec demo --out build
 
+# The suite starts some two hundred interpreters: what they compile is kept, also where the shell says that nothing be.
+test quick: export PYTHONDONTWRITEBYTECODE =
+
 test: lint        ## everything that decides whether main is sound
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal spec_tests
 
