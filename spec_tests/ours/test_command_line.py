@@ -123,6 +123,15 @@ def test_prefixes_may_be_one_list_or_given_one_by_one(sae_spec, tmp_path, words)
     assert load_sae(tmp_path / "run").config.prefixes == (4, 8, 12)
 
 
+def test_a_norm_of_inf_leaves_gradients_as_they_are(sae_spec, tmp_path):
+    """As the option's help says; in JSON, which has no infinity, it is null, and the run can be resumed."""
+    assert sae_spec(*TRAIN, "--max-grad-norm", "inf")[0] == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["training"]["max_grad_norm"] is None
+    assert sae_spec("train", "rows.npy", "--out", "run", "--resume")[0] == 0
+    line = refused(sae_spec, *TRAIN, "--out", "elsewhere", "--max-grad-norm", "nan")
+    assert "TrainingConfig.max_grad_norm: must be above 0, got nan" in line
+
+
 @pytest.mark.parametrize("words", [["encode", "run", "late.npy", "--out", "out.safetensors"],
                                    ["absorption", "run", "--data", "late.npy"]])
 def test_a_number_that_is_not_finite_is_located_in_its_file(sae_spec, tmp_path, words):

@@ -148,7 +148,8 @@ class TrainingConfig(Config):
     adam_epsilon: float = Field(default=1e-8, gt=0, description="what Adam adds to the root of the mean square")
     sparsity_warmup_steps: int = Field(default_factory=lambda given: given["steps"] // 20, ge=0, description=(
         "steps until l1, l0 and tanh count in full (default: 1/20 of the steps)"))
-    max_grad_norm: float | None = Field(default=1.0, gt=0, description="clip all gradients together to this norm; inf: do not clip")
+    max_grad_norm: float | None = Field(default=1.0, gt=0, allow_inf_nan=True, description=(
+        "clip all gradients together to this norm; inf: do not clip"))
     dead_after: int = Field(default_factory=tenth_of_the_run, ge=1, description=(
         "a latent silent for so many samples is dead (default: a tenth of the run, at most 10 million)"))
     priced: bool | None = Field(default=None, description=(
