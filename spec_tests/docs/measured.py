@@ -132,6 +132,24 @@ def clipping(path=MEASURED / "clipping.json"):
     return table(["activation", *heads], rows, right=heads)
 
 
+def knob(path=MEASURED / "knob.json"):
+    """How far jumprelu's l0_coefficient reaches: the L0 nearest to each target."""
+    measured = read_json(path)
+    names = list(next(iter(measured.values()))["targets"])
+    heads = ["true L0", "L0 at 0", *names]
+    rows = [[ground, "yes" if of["falls"] else "**no**", f"{of['true l0']:.2f}", f"{of['free']:.1f}",
+             *(aimed(of["targets"].get(name)) for name in names)] for ground, of in measured.items()]
+    return table(["data", "falls", *heads], rows, right=heads)
+
+
+def aimed(target):
+    """The L0 that was reached, and the target where it was missed by more than 5 %."""
+    if target is None:
+        return "–"
+    missed = abs(target["l0"] / target["wanted"] - 1) > 0.05
+    return f"{target['l0']:.2f}" + (f" of {target['wanted']:.2f}" if missed else "")
+
+
 def ratio_of(found):
     """A median, and the range where there are several."""
     return f"{median(found):.3f}" + (f" ({min(found):.3f} to {max(found):.3f})" if len(found) > 1 else "")

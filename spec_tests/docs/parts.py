@@ -24,6 +24,6 @@ def options():
 PARTS = {name: lambda text, part=part: part() for name, part in {
     "counts": counts, "options": options, "claims": measured.claims, "claims_in_full": measured.claims_in_full,
     "zoo": measured.zoo, "questions": measured.questions, "rivals": measured.rivals, "shoot_out": measured.shoot_out,
-    "beside": measured.beside, "clipping": measured.clipping, "speed": measured.speed, "bench": measured.bench,
+    "beside": measured.beside, "clipping": measured.clipping, "knob": measured.knob, "speed": measured.speed, "bench": measured.bench,
     "scan": measured.scan, "words": measured.words}.items()}
 PARTS |= {"golden_failure": failure.golden_message, "property_failure": failure.property_message}

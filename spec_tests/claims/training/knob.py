@@ -1,6 +1,6 @@
 """JumpReLU's sparsity knob: does l0_coefficient set how many latents are on, and how far does it reach?
 
-    python -m sae_spec.spec_tests.claims.training.knob [--ground tree] [--steps 3000] [--out build/knob]
+    python -m sae_spec.spec_tests.claims.training.knob [--ground tree] [--max_grad_norm inf] [--out build/knob]
 
 Under Adam a threshold moves by about the rate a step, whatever the coefficient, so at the rate of the weights, 3e-4, it gets no
 further than .8 in 3,000 steps, where activations of data of mean squared norm D are several times that; and a window of .05 feels
@@ -12,7 +12,8 @@ feature together then stay. And where all features have one magnitude a, half of
 coefficient: below a^2 each is worth its cost, above it none. CHANGES.md has the numbers.
 
 On every world the coefficient is tried on a grid of powers of 4, many SAEs side by side on the same batches, and then
-between those that bracket each target: half the true number of features in a sample, all of them, twice as many, and D/2.
+between those that bracket each target: half the true number of features in a sample, all of them, twice as many, and D/2. A coefficient
+of 0 says how many are on when nothing is charged: what lies above that no coefficient reaches.
 """
 
 import argparse
@@ -22,12 +23,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sae_spec.spec_tests.claims import fleet
+from sae_spec.spec_tests.claims import MEASURED, fleet
 from sae_spec.spec_tests.claims.training import grounds
 from sae_spec.torch_impl import TrainingConfig
 from sae_spec.torch_impl.training.atomic import replace_text
 
 GRID = tuple(4.0**power for power in range(-4, 4))
+BEYOND = 256.0          # how much further down than the grid a target is looked for
 CLOSE = 0.05            # how near to its target L0 must be, as a share
 
 
@@ -39,7 +41,7 @@ def sweep(ground, coefficients, options):
     training |= {name: getattr(TrainingConfig(steps=options.steps), name) for name in ("warmup_steps", "decay_steps", "max_grad_norm")}
     architecture = {"activation": "jumprelu", "initial_encoder_scale": options.scale}
     architecture |= {name: getattr(options, name) for name in ("initial_threshold", "bandwidth") if getattr(options, name)}
-    training |= {"threshold_rate": options.threshold_rate} if options.threshold_rate else {}
+    training |= {name: getattr(options, name) for name in ("threshold_rate", "max_grad_norm") if getattr(options, name)}
     normals = np.broadcast_to(np.random.default_rng(1).normal(size=(options.M, ground.train.shape[1])),
                               (S, options.M, ground.train.shape[1]))
     data = ground.train[: options.rows].numpy()
@@ -83,6 +85,8 @@ def between(lines, want):
     """Four coefficients between the largest that leaves too many on and the smallest that leaves too few."""
     above = max((line["coefficient"] for line in lines if line["l0"] > want), default=None)
     below = min((line["coefficient"] for line in lines if line["l0"] <= want), default=None)
+    if above is None and below is not None:
+        above = below / BEYOND                  # the grid's smallest charges too much already
     if above is None or below is None or above >= below:
         return []
     return np.geomspace(above, below, 6)[1:-1].tolist()
@@ -92,6 +96,17 @@ def falls(lines):
     """Whether L0 falls wherever the coefficient rises; below one latent in a hundred samples all are alike."""
     l0 = np.array([line["l0"] for line in sorted(lines, key=lambda line: line["coefficient"])])
     return bool((np.diff(l0) <= 0.01).all())
+
+
+def record(results, options):
+    """Add what was found, with and without clipping apart, to what is kept."""
+    path = MEASURED / "knob.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    norm = options.max_grad_norm or TrainingConfig(steps=options.steps).max_grad_norm
+    for ground, result in results.items():
+        kept[f"{ground}, {'not clipped' if norm == float('inf') else f'clipped to {norm:g}'}"] = {
+            "steps": options.steps, **{name: result[name] for name in ("true l0", "free", "falls", "targets")}}
+    replace_text(path, json.dumps(kept, indent=1) + "\n")
 
 
 def figure(results, path):
@@ -112,9 +127,11 @@ def main(argv=None):
     parser.add_argument("--ground", action="append", choices=["embeddings", *grounds.WORLDS], help="may be repeated")
     for name, default in (("M", None), ("B", 128), ("steps", 3000), ("rows", 8_000), ("rounds", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    for name, default in (("rate", 3e-4), ("scale", 1.0), ("initial_threshold", None), ("bandwidth", None), ("threshold_rate", None)):
+    for name, default in (("rate", 3e-4), ("scale", 1.0), ("initial_threshold", None), ("bandwidth", None), ("threshold_rate", None),
+                          ("max_grad_norm", None)):
         parser.add_argument(f"--{name}", type=float, default=default)
     parser.add_argument("--out", type=Path, default=Path("build/knob"))
+    parser.add_argument("--record", action="store_true", help="keep what was found, ground by ground, for MEASURED.md")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -123,13 +140,15 @@ def main(argv=None):
     for name in options.ground or grounds.WORLDS:
         ground = grounds.named(name)
         options.M = asked or 2 * ground.features or 768
-        lines = sweep(ground, GRID, options)
-        results[name] = {"true l0": ground.true_l0, "falls": falls(lines), "lines": lines,
+        free, *lines = sweep(ground, (0.0, *GRID), options)
+        results[name] = {"true l0": ground.true_l0, "free": free["l0"], "falls": falls(lines), "lines": lines,
                          "targets": aimed(ground, lines, options, options.rounds)}
-        print(f"{name} (true {ground.true_l0:.2f}): " + "  ".join(f"{line['coefficient']:.3g}: {line['l0']:.2f}" for line in lines))
+        print(f"{name} (true {ground.true_l0:.2f}, free {free['l0']:.2f}): " + "  ".join(f"{line['coefficient']:.3g}: {line['l0']:.2f}" for line in lines))
         for target, hit in results[name]["targets"].items():
             print(f"    {target}: wanted {hit['wanted']:.2f}, got {hit['l0']:.2f}, unexplained {hit['unexplained']:.3f}")
     replace_text(options.out / "knob.json", json.dumps(results, indent=1) + "\n")
+    if options.record:
+        record(results, options)
     figure(results, options.out / "knob.png")
     return 0
 
