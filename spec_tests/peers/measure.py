@@ -1,0 +1,94 @@
+"""One library through the suite, and what is kept of it.
+
+The suite runs once, without the judgements; they are held against its failures here. So every difference that a person has
+judged is kept with its smallest counter-example, which a list of known failures would have hidden.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sae_spec.spec_tests.core.cases import golden_cases, read_json, write_config, write_tensor
+from sae_spec.spec_tests.core.known_failures import FIELDS, read_known_failures
+from sae_spec.spec_tests.peers.libraries import ADAPTERS
+
+
+def run_suite(library, root, effort):
+    """The suite's report, and the folder of its replay files; RuntimeError with its last lines if there is no report."""
+    folder = Path(tempfile.mkdtemp(prefix=f"peers-{library.name}-"))
+    report, serve = folder / "report.json", ADAPTERS / "serve.py"
+    python = root / ".peers" / library.environment / "bin" / "python"
+    command = f"{python} {serve} {ADAPTERS / 'peers' / library.name}.py"
+    ran = subprocess.run([sys.executable, "-m", "sae_spec.spec_tests", "--command", command, "--no-argument-checks", "--effort", effort,
+                          "--report", report, "--failures", folder], capture_output=True, text=True, check=False,
+                         env=os.environ | {"OMP_NUM_THREADS": "1"})
+    if not report.exists():
+        raise RuntimeError(f"{library.title}: no report: " + "\n".join((ran.stdout + ran.stderr).splitlines()[-5:]))
+    return read_json(report), folder
+
+
+def measured(library, report, folder):
+    """What the pages need of a report: counts by clause, and each difference with its judgement and counter-example.
+
+    returns {"version", "clauses": {id: {"pass", "fail", "unsupported"}}, "differences", "unjudged", "stale"}
+    """
+    judgements = read_known_failures(library.judgements) if library.judgements.exists() else []
+    excused = {number: [] for number in range(len(judgements))}
+    unjudged = []
+    for failure in report["failures"]:
+        matching = [number for number, known in enumerate(judgements)
+                    if known.matches(failure["clauses"], *failure["name"].values(), failure["dtype"])]
+        excused[matching[0]].append(failure) if matching else unjudged.append(failure)
+    differences = [{word: getattr(known, word) for word in FIELDS if getattr(known, word)}
+                   | {"clauses": against(known, excused[number]), "tests": len(excused[number]),
+                      "example": example(excused[number][0], folder)}
+                   for number, known in enumerate(judgements) if excused[number]]
+    return {"version": report["adapters"][0][1], "spec": report["spec"], "clauses": counts(report["clauses"]),
+            "differences": differences, "unjudged": [told(failure) for failure in unjudged],
+            "stale": [str(known) for number, known in enumerate(judgements) if not excused[number]]}
+
+
+def counts(clauses):
+    """Of each clause, tests by outcome, its dtypes together."""
+    outcomes = ("pass", "fail", "unsupported")
+    return {id: {outcome: sum(by_dtype[dtype][outcome] for dtype in by_dtype) for outcome in outcomes}
+            for id, by_dtype in clauses.items()}
+
+
+def against(known, failures):
+    """The clauses that a judgement is about: those that it names, or those of the tests that it names."""
+    ids = sorted({id for failure in failures for id in failure["clauses"]})
+    return [id for id in ids if known.matches([id], "", "")] if known.clause and not known.dtype else ids
+
+
+def told(failure):
+    """A failure that nobody has judged, in a line."""
+    return f"{' '.join(failure['clauses'])}  {' '.join(failure['name'].values())}  {failure['dtype']}"
+
+
+def example(failure, folder):
+    """The simplest failure of a difference in plain numbers: of a golden case, or of what Hypothesis found."""
+    lines = [line.strip() for line in failure["message"].splitlines()]
+    found = [line for line in lines if "want " in line or "failed" in line or "Error" in line][:3]
+    kept = {"name": failure["name"], "dtype": failure["dtype"], "operation": failure["operation"], "found": found}
+    if "case" in failure["name"]:
+        (case,) = [case for case in golden_cases() if case.id == failure["name"]["case"]]
+        return kept | {"config": write_config(case.config), "inputs": tensors(case.inputs), "expected": tensors(case.expected)}
+    path = folder / f"{failure['name'].get('test', '').split('[')[0]}-{failure['dtype']}.json"
+    if not path.exists():
+        return kept
+    case = read_json(path)["cases"][-1]
+    return kept | {word: case.get(word, {}) for word in ("operation", "config")} | {
+        group: {name: tensor["data"] for name, tensor in case.get(group, {}).items()} for group in ("inputs", "expected")}
+
+
+def tensors(arrays):
+    return {name: write_tensor(array)["data"] for name, array in arrays.items()}
+
+
+def write(path, document):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1, allow_nan=False, sort_keys=True) + "\n", encoding="utf-8")
