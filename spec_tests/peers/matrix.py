@@ -26,14 +26,15 @@ def verdict(id, measured):
         if word in judged:
             return word
     counts = measured["clauses"].get(id, {"pass": 0, "fail": 0})
-    if counts["pass"]:
-        return "same"
-    return elsewhere(id, measured) if counts["fail"] else "not offered"
+    if counts["pass"] or not counts["fail"]:
+        return "same" if counts["pass"] else "not offered"
+    return worst(difference for difference in measured["differences"] if id in difference["shown_by"])
 
 
-def elsewhere(id, measured):
-    """The verdict on a clause none of whose tests passes, because of differences that are put to other clauses."""
-    return "convention" if all(difference.get("judgement") == "convention" for difference in measured["differences"]) else "mistake"
+def worst(differences):
+    """The verdict on a clause none of whose tests passes, though its differences are put to other clauses."""
+    judged = {difference.get("judgement", "unjudged") for difference in differences}
+    return next(word for word in ("mistake", "unjudged", "convention") if word in judged)
 
 
 def matrix(measured):
@@ -68,7 +69,10 @@ def anchor(library, number):
 
 
 def number_of(id, found):
-    """Which difference (from 1) a clause's cell leads to; None where it is the same."""
-    judged = [(difference.get("judgement") != "mistake", number)
-              for number, difference in enumerate(found["differences"], 1) if id in difference["clauses"]]
-    return min(judged)[1] if judged else None
+    """Which difference (from 1) a clause's cell leads to; None where there is none."""
+    for of in ("clauses", "shown_by"):
+        judged = [(difference.get("judgement") != "mistake", number)
+                  for number, difference in enumerate(found["differences"], 1) if id in difference[of]]
+        if judged and (of == "clauses" or not found["clauses"][id]["pass"]):
+            return min(judged)[1]
+    return None

@@ -6,6 +6,7 @@ judged is kept with its smallest counter-example, which a list of known failures
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,7 @@ def measured(library, report, folder):
         excused[matching[0]].append(failure) if matching else unjudged.append(failure)
     differences = [{word: getattr(known, word) for word in FIELDS if getattr(known, word)}
                    | {"clauses": against(known, excused[number]), "tests": len(excused[number]),
+                      "shown_by": sorted({id for failure in excused[number] for id in failure["clauses"]}),
                       "example": example(excused[number][0], folder)}
                    for number, known in enumerate(judgements) if excused[number]]
     return {"version": report["adapters"][0][1], "spec": report["spec"], "clauses": counts(report["clauses"]),
@@ -72,7 +74,7 @@ def told(failure):
 def example(failure, folder):
     """The simplest failure of a difference in plain numbers: of a golden case, or of what Hypothesis found."""
     lines = [line.strip() for line in failure["message"].splitlines()]
-    found = [line for line in lines if "want " in line or "failed" in line or "Error" in line][:3]
+    found = [plain(line) for line in lines if "want " in line or "'failed': " in line or line.startswith("assert ")][:3]
     kept = {"name": failure["name"], "dtype": failure["dtype"], "operation": failure["operation"], "found": found}
     if "case" in failure["name"]:
         (case,) = [case for case in golden_cases() if case.id == failure["name"]["case"]]
@@ -83,6 +85,12 @@ def example(failure, folder):
     case = read_json(path)["cases"][-1]
     return kept | {word: case.get(word, {}) for word in ("operation", "config")} | {
         group: {name: tensor["data"] for name, tensor in case.get(group, {}).items()} for group in ("inputs", "expected")}
+
+
+def plain(line):
+    """What the library said, without what the suite says of its reply."""
+    failed = re.search(r"""'failed': (["'])(.*)\1""", line)
+    return failed.group(2) if failed else line
 
 
 def tensors(arrays):

@@ -102,7 +102,8 @@ def options(name, config, D):
 
 
 def objective(config, i):
-    kind, asked = config["activation"], {name: config[f"{name}_coefficient"] for name in (*PAYS, "tie") if config.get(f"{name}_coefficient")}
+    kind, given = config["activation"], {name: config.get(f"{name}_coefficient") for name in (*PAYS, "tie")}
+    asked = {name: value for name, value in given.items() if value}
     offered = {"relu": {"l1"}, "gated": {"l1"}, "jumprelu": {"l0", "tanh"}}.get(kind, {"aux"})
     if not asked.keys() <= offered or len(asked) > 1:
         raise NotImplementedError(f"{kind} charged {' and '.join(sorted(asked))}")
