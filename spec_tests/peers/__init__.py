@@ -2,7 +2,8 @@
 
     libraries.toml  which libraries, in which versions, in which environments
     judgements/     of each library, what differs and whether that is a convention or a mistake: a person's word, held to
-    measured/       of each library, what the last run found; the pages are made from it
+    measured/       of each library, what the last run found; the pages are made from it. In measured/replays/
+                    what Hypothesis found, as golden cases
     libraries.py    reads libraries.toml and makes the environments
     measure.py      runs the suite for a library and keeps what the pages need
     matrix.py       clause by library, from what was measured

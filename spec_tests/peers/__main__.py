@@ -23,6 +23,7 @@ def measure(library, effort, progress):
     """Run the suite for one library and write its JSON."""
     task = progress.add_task(f"{library.title} {library.version}", total=1)
     report, folder = run_suite(library, ROOT, effort)
+    shutil.rmtree(library.replays, ignore_errors=True)
     try:
         write(library.measured, measured(library, report, folder))
     finally:

@@ -32,6 +32,10 @@ class Library:
     def measured(self):
         return HERE / "measured" / f"{self.name}.json"
 
+    @property
+    def replays(self):
+        return HERE / "measured" / "replays" / self.name
+
     def command(self):
         """The program that the suite asks, as one types it at the project's root."""
         return (f".peers/{self.environment}/bin/python spec_tests/adapters/serve.py "

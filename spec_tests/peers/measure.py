@@ -46,7 +46,7 @@ def measured(library, report, folder):
     differences = [{word: getattr(known, word) for word in FIELDS if getattr(known, word)}
                    | {"clauses": against(known, excused[number]), "tests": len(excused[number]),
                       "shown_by": sorted({id for failure in excused[number] for id in failure["clauses"]}),
-                      "example": example(excused[number][0], folder)}
+                      "example": example(excused[number][0], folder, library)}
                    for number, known in enumerate(judgements) if excused[number]]
     return {"version": report["adapters"][0][1], "spec": report["spec"], "clauses": counts(report["clauses"]),
             "differences": differences, "unjudged": [told(failure) for failure in unjudged],
@@ -71,19 +71,24 @@ def told(failure):
     return f"{' '.join(failure['clauses'])}  {' '.join(failure['name'].values())}  {failure['dtype']}"
 
 
-def example(failure, folder):
-    """The simplest failure of a difference in plain numbers: of a golden case, or of what Hypothesis found."""
+def example(failure, folder, library):
+    """The simplest failure of a difference in plain numbers: of a golden case, or of what Hypothesis found.
+
+    What Hypothesis found is kept beside what was measured, as golden cases, so that it can be run again.
+    """
     lines = [line.strip() for line in failure["message"].splitlines()]
     found = [plain(line) for line in lines if "want " in line or "'failed': " in line or line.startswith("assert ")][:3]
     kept = {"name": failure["name"], "dtype": failure["dtype"], "operation": failure["operation"], "found": found}
     if "case" in failure["name"]:
         (case,) = [case for case in golden_cases() if case.id == failure["name"]["case"]]
         return kept | {"config": write_config(case.config), "inputs": tensors(case.inputs), "expected": tensors(case.expected)}
-    path = folder / f"{failure['name'].get('test', '').split('[')[0]}-{failure['dtype']}.json"
+    path = folder / f"{failure['name'].get('test', '')}-{failure['dtype']}.json"
     if not path.exists():
         return kept
-    case = read_json(path)["cases"][-1]
-    return kept | {word: case.get(word, {}) for word in ("operation", "config")} | {
+    document = read_json(path)
+    write(library.replays / path.name, document)
+    case = document["cases"][-1]            # the call that the property ended on
+    return kept | {"replay": path.name, "operation": case["operation"], "config": case["config"]} | {
         group: {name: tensor["data"] for name, tensor in case.get(group, {}).items()} for group in ("inputs", "expected")}
 
 
@@ -99,4 +104,4 @@ def tensors(arrays):
 
 def write(path, document):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1, allow_nan=False, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
