@@ -101,6 +101,13 @@ def test_a_failure_without_judgement_and_a_judgement_without_failure_are_told(mo
     assert matrix.matrix(measured)["SAE-1"]["tiny"] == "unjudged"
 
 
+def test_one_judgement_in_the_same_words_is_one_difference():
+    one = {"judgement": "convention", "reason": "r", "where": "a:1", "tests": 1, "clauses": ["ACT-5"], "shown_by": ["ACT-5"], "example": {}}
+    other = one | {"clauses": ["ACT-4"], "shown_by": ["ACT-4"], "example": {}}
+    (both,) = measure.merged([one, other])
+    assert both["tests"] == 2 and both["clauses"] == ["ACT-4", "ACT-5"] and len(measure.merged([one, other | {"reason": "s"}])) == 2
+
+
 def test_the_pages_show_the_numbers_the_place_and_the_command(monkeypatch, tmp_path):
     measured = found(monkeypatch, tmp_path, JUDGED, [failure("ACT-5"), failure("ACT-12")])
     for text in (document.text(measured), page(measured)):

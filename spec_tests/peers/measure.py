@@ -49,8 +49,20 @@ def measured(library, report, folder):
                       "example": example(excused[number][0], folder, library)}
                    for number, known in enumerate(judgements) if excused[number]]
     return {"version": report["adapters"][0][1], "spec": report["spec"], "clauses": counts(report["clauses"]),
-            "differences": differences, "unjudged": [told(failure) for failure in unjudged],
+            "differences": merged(differences), "unjudged": [told(failure) for failure in unjudged],
             "stale": [str(known) for number, known in enumerate(judgements) if not excused[number]]}
+
+
+def merged(differences):
+    """Entries of one judgement, put in the same words, as one difference with the first's counter-example."""
+    together = {}
+    for difference in differences:
+        same = together.setdefault((difference.get("judgement"), difference["reason"], difference.get("where")), dict(difference))
+        if same["example"] is not difference["example"]:
+            same["tests"] += difference["tests"]
+            for group in ("clauses", "shown_by"):
+                same[group] = sorted({*same[group], *difference[group]})
+    return list(together.values())
 
 
 def counts(clauses):
