@@ -60,7 +60,7 @@ def again(library, difference):
     """The command that replays a difference's counter-example."""
     name = difference["example"]["name"]
     replay = difference["example"].get("replay")
-    what = f"--case spec_tests/peers/measured/replays/{library.name}/{replay}" if replay else \
+    what = f"--case=spec_tests/peers/measured/replays/{library.name}/{replay}" if replay else \
         f"--case {name['case']}" if "case" in name else f"--clause {difference['clauses'][0]} --properties-only"
     return (f'python -m sae_spec.spec_tests --command "{library.command()}" --no-argument-checks '
             f"--dtype {difference['example']['dtype']} {what}")
