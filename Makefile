@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 EDITABLE := --config-settings editable_mode=strict --editable
 NAMES := $(shell find reference torch_impl spec_tests fixtures -type f ! -path '*/__pycache__/*' | LC_ALL=C sort | cksum | cut -d' ' -f1)
 
-.PHONY: install demo test quick lint check claims zoo bench bench-peers gpu clean help
+.PHONY: install demo test quick lint check claims zoo bench peers bench-peers gpu clean help
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -58,14 +58,11 @@ zoo: install        ## the detector on hundreds of SAEs whose truth is known: bu
 bench: install        ## a training step beside the encoder's product, and beside other libraries where `make bench-peers` was run
 	$(BIN)/sae-spec bench
 
-bench-peers: .peers/installed        ## an environment for the libraries that `make bench` compares with (2.6 GB)
+peers: install        ## other libraries against the clauses, in environments of their own: build/peers.html, PEERS.md
+	$(BIN)/python -m sae_spec.spec_tests.peers; status=$$?; $(BIN)/python -m sae_spec.spec_tests.docs; exit $$status
 
-.peers/installed:
-	$(PYTHON) -m venv .peers
-	.peers/bin/python -m pip install --quiet torch==2.13.0
-	.peers/bin/python -m pip install --quiet torch==2.13.0 sae-lens==6.54.12 eai-sparsify==1.3.3 dictionary-learning==0.1.0
-	.peers/bin/python -m pip uninstall --quiet --yes torchvision
-	touch $@
+bench-peers: install        ## an environment for the libraries that `make bench` compares with (2.6 GB)
+	$(BIN)/python -m sae_spec.spec_tests.peers --environments saelens
 
 # Nothing is fetched and nothing installed: links make the four folders importable with the Python that is there.
 gpu:             ## on a machine with a GPU: the kernels, the whole suite and the bench on it, with what is installed

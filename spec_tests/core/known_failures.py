@@ -4,15 +4,20 @@
     clause = "ACT-5"            # or: case = "topk-tie-lowest-index", or: test = "test_…"
     dtype = "bfloat16"          # optional
     reason = "the GPU's select does not order ties"
+    judgement = "convention"    # optional: or "mistake", once a person has read the code
+    where = "topk.py:12"        # optional: file:line of what differs, in the version that was run
 """
 
 import fnmatch
 import json
+import re
 from dataclasses import dataclass
 
 from sae_spec.spec_tests.core.cases import read_text
 
-FIELDS = {"clause", "case", "test", "dtype", "reason", "link"}
+FIELDS = ("clause", "case", "test", "dtype", "judgement", "reason", "where", "link")
+JUDGEMENTS = ("convention", "mistake")
+PLACE = re.compile(r"\S+:[1-9][0-9]*")
 
 
 @dataclass
@@ -23,6 +28,8 @@ class KnownFailure:
     test: str = ""
     dtype: str = ""
     link: str = ""
+    judgement: str = ""
+    where: str = ""
     hits: int = 0
 
     def matches(self, clause_ids, name, dtype):
@@ -58,7 +65,7 @@ def read_known_failures(path):
         where = f"{path}: known_failure[{number}]"
         if not isinstance(entry, dict):
             raise ValueError(f"{where}: must be a table, got {entry!r}")
-        unknown = set(entry) - FIELDS
+        unknown = set(entry) - set(FIELDS)
         if unknown:
             raise ValueError(f"{where}: unknown field {sorted(unknown)[0]}")
         for word, value in entry.items():
@@ -66,6 +73,10 @@ def read_known_failures(path):
                 raise ValueError(f"{where}.{word}: must be text, got {value!r}")
         if sum(bool(entry.get(word)) for word in ("clause", "case", "test")) != 1 or not entry.get("reason"):
             raise ValueError(f"{where}: needs a reason and exactly one of clause, case, test")
+        if entry.get("judgement", JUDGEMENTS[0]) not in JUDGEMENTS:
+            raise ValueError(f"{where}.judgement: must be {' or '.join(JUDGEMENTS)}, got {entry['judgement']!r}")
+        if "where" in entry and not PLACE.fullmatch(entry["where"]):
+            raise ValueError(f"{where}.where: must be file:line, got {entry['where']!r}")
         known.append(KnownFailure(**entry))
     return known
 
@@ -75,7 +86,7 @@ def known_failures_text(excused, failures):
 
     failures  the tally's: dictionaries with `name` ({"case": id} or {"test": name}), `dtype` and `message`
     """
-    entries = [{word: getattr(known, word) for word in ("clause", "case", "test", "dtype", "reason", "link")} for known in excused]
+    entries = [{word: getattr(known, word) for word in FIELDS} for known in excused]
     for failure in (failure for failure in failures if failure["name"]):
         lines = [line.strip() for line in failure["message"].splitlines() if line.strip()]
         # After the clauses, their places and the line that names the test comes what is wrong.

@@ -1,6 +1,6 @@
 """python -m sae_spec.spec_tests.docs [--check]: the documents that are generated, in whole or in parts.
 
-Whole: OPERATIONS.md and reference/CLAUSES.md. In any other document of the project, what stands between
+Whole: OPERATIONS.md, PEERS.md and reference/CLAUSES.md. In any other document of the project, what stands between
 
     <!-- generated: NAME -->
     …
@@ -12,12 +12,13 @@ import re
 import sys
 
 from sae_spec.spec_tests.core.clauses import REFERENCE
-from sae_spec.spec_tests.docs import clauses, operations
+from sae_spec.spec_tests.docs import clauses, operations, peers
 from sae_spec.spec_tests.docs.parts import PARTS
 
 ROOT = REFERENCE.parent
 HERE = ROOT / "spec_tests" / "docs"
-WHOLE = {HERE / "OPERATIONS.md": operations.text, REFERENCE / "CLAUSES.md": clauses.text}
+WHOLE = {HERE / "OPERATIONS.md": operations.text, REFERENCE / "CLAUSES.md": clauses.text,
+         HERE / "PEERS.md": peers.text}
 PLACES = (".", "fixtures", "reference", "spec_tests/docs", "torch_impl")
 MARKED = re.compile(r"<!-- generated: (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
 

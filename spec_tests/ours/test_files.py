@@ -8,7 +8,7 @@ import pytest
 
 from sae_spec.spec_tests.core.cases import FIXTURES, FixtureError, golden_cases, read_cases, sha256
 from sae_spec.spec_tests.core.complaints import complaint
-from sae_spec.spec_tests.core.known_failures import read_known_failures
+from sae_spec.spec_tests.core.known_failures import known_failures_text, read_known_failures
 
 CASE = {"id": "relu-plain", "clauses": ["ACT-1"], "flags": [], "tier": "exact", "comment": "a case for this test",
         "operation": "activation", "config": {"activation": "relu"},
@@ -148,6 +148,8 @@ def test_a_copy_of_the_golden_data_cut_short_at_its_end(tmp_path):
     ("[[known_failure]]\nreason = 'r'\nclause = 'ACT-1'\ncase = 'c'", "known_failure[0]: needs a reason and exactly"),
     ("[[known_failure]]\nreason = 'r'\nclause = 'ACT-1'\nclauses = 1", "known_failure[0]: unknown field clauses"),
     ("[[known_failure]]\nreason = 'r'\nclause = 5", "known_failure[0].clause: "),
+    ("[[known_failure]]\nreason = 'r'\nclause = 'ACT-1'\njudgement = 'taste'", "known_failure[0].judgement: must be convention or mistake"),
+    ("[[known_failure]]\nreason = 'r'\nclause = 'ACT-1'\nwhere = 'topk.py'", "known_failure[0].where: must be file:line"),
     ("known_failure = 5", "known_failure: "),
     ("known_failure = [5]", "known_failure[0]: "),
     ("[[known_failures]]\nreason = 'r'", "known_failures: unknown"),
@@ -170,3 +172,11 @@ def test_a_good_list_of_known_failures_is_read(tmp_path):
     path.write_text("[[known_failure]]\nclause = 'ACT-*'\ndtype = 'bfloat16'\nreason = 'r'\nlink = 'l'")
     (known,) = read_known_failures(path)
     assert known.matches(["ACT-3"], "", "bfloat16") and not known.matches(["ACT-3"], "", "float32")
+
+
+def test_what_a_person_judged_is_kept_when_the_list_is_written_anew(tmp_path):
+    path = tmp_path / "known.toml"
+    path.write_text("[[known_failure]]\nclause = 'ACT-5'\nreason = 'r'\njudgement = 'mistake'\nwhere = 'a/topk.py:12'\n")
+    known = read_known_failures(path)
+    path.write_text(known_failures_text(known, []))
+    assert read_known_failures(path) == known and known[0].judgement == "mistake" and known[0].where == "a/topk.py:12"

@@ -120,7 +120,7 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, help="Steps of each that are timed.")] = 15,
     quick: Annotated[bool, typer.Option("--quick", help="A small shape and few rounds: does it run?")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    peers: Annotated[Path, typer.Option(help="The environment that `make bench-peers` makes.")] = Path(".peers"),
+    peers: Annotated[Path, typer.Option(help="The environment that `make bench-peers` makes.")] = Path(".peers/torch"),
     json: Annotated[Path | None, typer.Option(help="Add what was measured to this file, for its shape.")] = None,
 ) -> None:
     """How long a training step takes, beside the encoder's product and beside other libraries.

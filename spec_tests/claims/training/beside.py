@@ -146,7 +146,7 @@ def main(argv=None):
     parser.add_argument("--ground", action="append", choices=GROUNDS, help="only this one")
     parser.add_argument("--activation", action="append", choices=ACTIVATIONS, help="only this one; may be repeated")
     parser.add_argument("--also", action="append", metavar="NAME=VALUE", default=[], help="ours with a field of TrainingConfig, too")
-    parser.add_argument("--peers", type=Path, default=Path(".peers/bin/python"), help="the Python of the peers' environment")
+    parser.add_argument("--peers", type=Path, default=Path(".peers/torch/bin/python"), help="the Python of the peers' environment")
     for name, default in (("M", 1024), ("k", 32), ("B", 256), ("steps", 400), ("seeds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--out", type=Path, default=Path("build/beside"))

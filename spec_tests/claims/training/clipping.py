@@ -58,7 +58,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims.training.clipping", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ground", action="append", choices=GROUNDS, help="only this one; may be repeated")
-    parser.add_argument("--peers", type=Path, default=Path(".peers/bin/python"), help="the Python of the peers' environment")
+    parser.add_argument("--peers", type=Path, default=Path(".peers/torch/bin/python"), help="the Python of the peers' environment")
     for name, default in (("M", 1024), ("k", 32), ("B", 256), ("steps", 400), ("seeds", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--out", type=Path, default=Path("build/clipping"))

@@ -1,6 +1,6 @@
 """Hidden states of MiniLM, for `grounds.hidden`: a script for the peers' environment (`make bench-peers`), which has transformers.
 
-    .peers/bin/python spec_tests/claims/training/hidden.py MODEL_FOLDER FILE.npy
+    .peers/torch/bin/python spec_tests/claims/training/hidden.py MODEL_FOLDER FILE.npy
 
 They are what layer 3 of 6 makes of 50,000 tokens of text that every machine with Python has: docstrings of the standard library, read
 from its source, in an order drawn once, 128 tokens of each at most, without the marks of beginning and end. Which ones

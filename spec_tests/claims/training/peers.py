@@ -1,6 +1,6 @@
 """SAELens trained on the rows that `beside.py` wrote: a script for the peers' environment (`make bench-peers`).
 
-    .peers/bin/python spec_tests/claims/training/peers.py FOLDER
+    .peers/torch/bin/python spec_tests/claims/training/peers.py FOLDER
 
 It imports numpy, torch and SAELens alone. Everything is SAELens' default (start, clipping at 1, free decoder norms, jumprelu's
 thresholds and window) but the schedule of the rate, which is the one that `beside.py` gives to both. A request is a JSON line on
