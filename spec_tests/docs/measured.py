@@ -134,8 +134,8 @@ def clipping(path=MEASURED / "clipping.json"):
 
 def knob(path=MEASURED / "knob.json"):
     """How far jumprelu's l0_coefficient reaches: the L0 nearest to each target."""
-    measured = read_json(path)
-    names = list(next(iter(measured.values()))["targets"])
+    measured = dict(sorted(read_json(path).items()))
+    names = list(dict.fromkeys(name for of in measured.values() for name in of["targets"]))
     heads = ["true L0", "L0 at 0", *names]
     rows = [[ground, "yes" if of["falls"] else "**no**", f"{of['true l0']:.2f}", f"{of['free']:.1f}",
              *(aimed(of["targets"].get(name)) for name in names)] for ground, of in measured.items()]

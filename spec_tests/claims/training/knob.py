@@ -143,7 +143,8 @@ def main(argv=None):
         free, *lines = sweep(ground, (0.0, *GRID), options)
         results[name] = {"true l0": ground.true_l0, "free": free["l0"], "falls": falls(lines), "lines": lines,
                          "targets": aimed(ground, lines, options, options.rounds)}
-        print(f"{name} (true {ground.true_l0:.2f}, free {free['l0']:.2f}): " + "  ".join(f"{line['coefficient']:.3g}: {line['l0']:.2f}" for line in lines))
+        print(f"{name} (true {ground.true_l0:.2f}, free {free['l0']:.2f}): "
+              + "  ".join(f"{line['coefficient']:.3g}: {line['l0']:.2f}" for line in lines))
         for target, hit in results[name]["targets"].items():
             print(f"    {target}: wanted {hit['wanted']:.2f}, got {hit['l0']:.2f}, unexplained {hit['unexplained']:.3f}")
     replace_text(options.out / "knob.json", json.dumps(results, indent=1) + "\n")
