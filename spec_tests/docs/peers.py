@@ -1,18 +1,16 @@
 """PEERS.md: other libraries against the clauses, from what `make peers` measured."""
 
-import json
-
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.docs.markdown import cell, table
 from sae_spec.spec_tests.operations import AREAS
-from sae_spec.spec_tests.peers.matrix import MEANINGS, again, anchor, matrix, number_of, read_measured, totals
+from sae_spec.spec_tests.peers.matrix import MEANINGS, again, anchor, matrix, number_of, numbers, read_measured, totals
 
 SIGNS = {"same": "=", "convention": "convention", "mistake": "**mistake**", "unjudged": "?", "not offered": ""}
 HEAD = """# Other libraries against the clauses
 
 What happens when the suite asks libraries that others wrote. Each is asked through its own code, for what it has and nothing
-else; how to refuse a caller's mistake is not asked. A difference is not a fault: it is judged once, by a person who has read the
-code, and the suite holds to the judgement, so that a new version shows as a difference to this page.
+else; how to refuse a caller's mistake is not asked. A difference is not a fault: it is judged once, from the library's source,
+and the suite holds to the judgement, so that a new version shows as a difference to this page.
 
 This page is generated from `spec_tests/peers/measured/`, which `make peers` writes: `python -m sae_spec.spec_tests.docs`.
 """
@@ -62,20 +60,6 @@ def of_difference(library, number, difference):
     if difference.get("judgement") == "mistake":
         parts.append(report(library, difference))
     return "\n\n".join(part for part in parts if part)
-
-
-def numbers(example):
-    """A counter-example in plain numbers."""
-    settings = ", ".join(f"{name} = {json.dumps(value)}" for name, value in example.get("config", {}).items())
-    lines = [f"{example['operation']}  {settings}".rstrip()]
-    lines += [f"  {name} = {short(value)}" for name, value in example.get("inputs", {}).items()]
-    lines += [f"wanted {name} = {short(value)}" for name, value in example.get("expected", {}).items()]
-    return "\n".join(lines + [line[:300] for line in example["found"]])
-
-
-def short(value):
-    written = json.dumps(value)
-    return written if len(written) <= 200 else written[:200] + " …"
 
 
 def report(library, difference):

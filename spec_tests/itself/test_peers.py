@@ -94,6 +94,14 @@ def test_a_difference_is_what_its_judgement_says(monkeypatch, tmp_path):
     assert not matrix.complaints(measured) and matrix.totals(measured)["tiny"]["not offered"] > 100
 
 
+def test_a_clause_with_a_failing_test_is_not_the_same_whatever_else_passes(monkeypatch, tmp_path):
+    """Nor where the judgement is about another clause of that test."""
+    measured = found(monkeypatch, tmp_path, JUDGED, [failure("ACT-5", "SAE-2"), failure("ACT-12")])
+    counts = measured[LIBRARY]["clauses"]["SAE-2"]
+    assert counts["pass"] == 3 and matrix.matrix(measured)["SAE-2"]["tiny"] == "convention"
+    assert matrix.number_of("SAE-2", measured[LIBRARY]) == 1 and matrix.number_of("SAE-3", measured[LIBRARY]) is None
+
+
 def test_a_failure_without_judgement_and_a_judgement_without_failure_are_told(monkeypatch, tmp_path):
     measured = found(monkeypatch, tmp_path, JUDGED, [failure("ACT-12"), failure("SAE-1")])
     unjudged, stale = matrix.complaints(measured)
@@ -112,7 +120,7 @@ def test_the_pages_show_the_numbers_the_place_and_the_command(monkeypatch, tmp_p
     measured = found(monkeypatch, tmp_path, JUDGED, [failure("ACT-5"), failure("ACT-12")])
     for text in (document.text(measured), page(measured)):
         assert "acts[0, 0]  want 1.0   got 0.0" in text and "a.py:2" in text and f"--case {CASES['ACT-12'].id}" in text
-        assert 'id="tiny-1"' in text and 'href="#tiny-2"' in text or "(#tiny-2)" in text
+        assert 'id="tiny-1"' in text and ('href="#tiny-2"' in text or "(#tiny-2)" in text)
     assert document.text(measured).count("<details>") == 1, "a report for the mistake alone"
 
 

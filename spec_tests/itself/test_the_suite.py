@@ -14,7 +14,6 @@ from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.mutants import all_mutants
 from sae_spec.spec_tests.core.properties import PROPERTIES
 
-
 EXAMPLES_TRIED = (4, 60)
 
 

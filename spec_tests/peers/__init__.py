@@ -1,7 +1,7 @@
 """Other libraries against the specification: `make peers`.
 
     libraries.toml  which libraries, in which versions, in which environments
-    judgements/     of each library, what differs and whether that is a convention or a mistake: a person's word, held to
+    judgements/     of each library, what differs and whether that is a convention or a mistake: read in its source, held to
     measured/       of each library, what the last run found; the pages are made from it. In measured/replays/
                     what Hypothesis found, as golden cases
     libraries.py    reads libraries.toml and makes the environments

@@ -14,6 +14,7 @@ from sae_spec.spec_tests.peers.libraries import HERE, make_environment, read_lib
 from sae_spec.spec_tests.peers.matrix import complaints, read_measured
 from sae_spec.spec_tests.peers.measure import measured, run_suite, write
 from sae_spec.spec_tests.peers.page import page
+from sae_spec.torch_impl.training.atomic import replace_text
 
 ROOT = HERE.parents[1]
 PROCESSES = 2           # libraries at a time
@@ -61,7 +62,7 @@ def main(argv=None):
 def write_page(found):
     path = ROOT / "build" / "peers.html"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(page(found), encoding="utf-8")
+    replace_text(path, page(found))
     print(f"wrote {path.relative_to(ROOT)}")
 
 

@@ -1,5 +1,7 @@
 """Clause by library, from what was measured."""
 
+import json
+
 from sae_spec.spec_tests.core.cases import read_json
 from sae_spec.spec_tests.core.clauses import clauses
 from sae_spec.spec_tests.peers.libraries import read_libraries
@@ -19,22 +21,11 @@ def read_measured(libraries=None):
 
 
 def verdict(id, measured):
-    """Which of MEANINGS holds of a clause: the worst that is known of it."""
-    judged = {difference.get("judgement", "unjudged") for difference in measured["differences"] if id in difference["clauses"]}
+    """Which of MEANINGS holds of a clause: the worst that its tests showed, also where the judgement is about another clause of theirs."""
+    judged = {difference.get("judgement", "unjudged") for difference in measured["differences"] if id in difference["shown_by"]}
     judged |= {"unjudged" for line in measured["unjudged"] if id in line.split("  ")[0].split()}
-    for word in ("mistake", "unjudged", "convention"):
-        if word in judged:
-            return word
-    counts = measured["clauses"].get(id, {"pass": 0, "fail": 0})
-    if counts["pass"] or not counts["fail"]:
-        return "same" if counts["pass"] else "not offered"
-    return worst(difference for difference in measured["differences"] if id in difference["shown_by"])
-
-
-def worst(differences):
-    """The verdict on a clause none of whose tests passes, though its differences are put to other clauses."""
-    judged = {difference.get("judgement", "unjudged") for difference in differences}
-    return next(word for word in ("mistake", "unjudged", "convention") if word in judged)
+    passed = measured["clauses"].get(id, {"pass": 0})["pass"]
+    return next((word for word in ("mistake", "unjudged", "convention") if word in judged), "same" if passed else "not offered")
 
 
 def matrix(measured):
@@ -72,9 +63,20 @@ def anchor(library, number):
 
 def number_of(id, found):
     """Which difference (from 1) a clause's cell leads to; None where there is none."""
-    for of in ("clauses", "shown_by"):
-        judged = [(difference.get("judgement") != "mistake", number)
-                  for number, difference in enumerate(found["differences"], 1) if id in difference[of]]
-        if judged and (of == "clauses" or not found["clauses"][id]["pass"]):
-            return min(judged)[1]
-    return None
+    shown = [(difference.get("judgement") != "mistake", id not in difference["clauses"], number)
+             for number, difference in enumerate(found["differences"], 1) if id in difference["shown_by"]]
+    return min(shown)[-1] if shown else None
+
+
+def numbers(example):
+    """A counter-example in plain numbers."""
+    settings = ", ".join(f"{name} = {json.dumps(value)}" for name, value in example.get("config", {}).items())
+    lines = [f"{example['operation']}  {settings}".rstrip()]
+    lines += [f"  {name} = {short(value)}" for name, value in example.get("inputs", {}).items()]
+    lines += [f"wanted {name} = {short(value)}" for name, value in example.get("expected", {}).items()]
+    return "\n".join(lines + [line[:300] for line in example["found"]])
+
+
+def short(value):
+    written = json.dumps(value)
+    return written if len(written) <= 200 else written[:200] + " …"

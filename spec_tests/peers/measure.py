@@ -1,9 +1,10 @@
 """One library through the suite, and what is kept of it.
 
-The suite runs once, without the judgements; they are held against its failures here. So every difference that a person has
+The suite runs once, without the judgements; they are held against its failures here. So every difference that has been
 judged is kept with its smallest counter-example, which a list of known failures would have hidden.
 """
 
+import fnmatch
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from sae_spec.spec_tests.core.cases import golden_cases, read_json, write_config, write_tensor
 from sae_spec.spec_tests.core.known_failures import FIELDS, read_known_failures
 from sae_spec.spec_tests.peers.libraries import ADAPTERS
+from sae_spec.torch_impl.training.atomic import replace_text
 
 
 def run_suite(library, root, effort):
@@ -75,7 +77,7 @@ def counts(clauses):
 def against(known, failures):
     """The clauses that a judgement is about: those that it names, or those of the tests that it names."""
     ids = sorted({id for failure in failures for id in failure["clauses"]})
-    return [id for id in ids if known.matches([id], "", "")] if known.clause and not known.dtype else ids
+    return fnmatch.filter(ids, known.clause or "*")
 
 
 def told(failure):
@@ -116,4 +118,4 @@ def tensors(arrays):
 
 def write(path, document):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    replace_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")

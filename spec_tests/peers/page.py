@@ -1,10 +1,9 @@
 """build/peers.html: the matrix in colours, and every difference under it."""
 
-import json
 from pathlib import Path
 
 from sae_spec.spec_tests.core.clauses import clauses
-from sae_spec.spec_tests.peers.matrix import MEANINGS, again, anchor, matrix, number_of, totals
+from sae_spec.spec_tests.peers.matrix import MEANINGS, again, anchor, matrix, number_of, numbers, totals
 from sae_spec.torch_impl.pages import render
 
 TEMPLATE = Path(__file__).resolve().with_name("peers.html")
@@ -29,9 +28,4 @@ def to(id, library, found):
 
 def shown(library, number, difference):
     """A difference as the template shows it."""
-    example = difference["example"]
-    groups = [("", example.get("inputs", {})), ("wanted ", example.get("expected", {}))]
-    lines = [f"{word}{name} = {json.dumps(value)[:200]}" for word, arrays in groups for name, value in arrays.items()]
-    settings = ", ".join(f"{name} = {json.dumps(value)}" for name, value in example.get("config", {}).items())
-    return difference | {"anchor": anchor(library, number), "again": again(library, difference),
-                         "numbers": "\n".join([f"{example['operation']}  {settings}", *lines, *(line[:300] for line in example["found"])])}
+    return difference | {"anchor": anchor(library, number), "again": again(library, difference), "numbers": numbers(difference["example"])}

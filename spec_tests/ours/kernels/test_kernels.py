@@ -16,13 +16,13 @@ if sys.platform != "linux":
     pytest.skip("Triton has no build for this system: there is no compiler to test its kernels with, and torch's own functions, "
                 "which all other tests run, take their place", allow_module_level=True)
 
+from sae_spec.spec_tests.core.cases import golden_cases  # noqa: E402
 from sae_spec.torch_impl.kernels.triton import resources  # noqa: E402
 
 HERE = Path(__file__).parent
 INTERPRETED = {"SAE_SPEC_KERNELS": "interpreter", "TRITON_INTERPRET": "1"}      # read while Triton is imported
 HALF_OR_SINGLE = [word for dtype in ("float32", "bfloat16", "float16") for word in ("--dtype", dtype)]
-RUNS = ("relu-tied", "topk-untied-prefixes", "batch-topk-tied-prefixes", "abs-topk-untied", "budget-topk-untied", "batch-budget-topk-tied",
-        "gated-untied")
+RUNS = {case.config["activation"]: case.id for case in golden_cases() if case.id.startswith("training-run-")}     # one of each
 TINY = resources.Shape(1, 20000, 1, 3, resources.torch.float16)                 # sizes of 1 are compiled in
 
 
@@ -60,12 +60,11 @@ def test_whole_runs_hold_through_the_kernels():
     """The golden cases that take longest, and first, so that no core waits for another at the end.
 
     In float32: of a run in half precision weights and moments are float32 too, and what kernels read in a half type, the other golden
-    cases have them read. A run for each way of choosing latents, tied and untied in turn, as others take the same kernels through the
-    same sizes. `make gpu` runs all of them in every type.
+    cases have them read. A run for each activation, as the others take the same kernels through the same sizes. `make gpu` runs
+    all of them in every type.
     """
-    runs = " or ".join(f"training-run-{name}" for name in RUNS)
     interpreted("-m", "sae_spec.spec_tests", "--adapter", "torch_impl", "--dtype", "float32",
-                "-k", f"test_golden_case and training- and (not training-run- or {runs})")
+                "-k", f"test_golden_case and training- and (not training-run- or {' or '.join(RUNS.values())})")
 
 
 @pytest.mark.parametrize("target", resources.TARGETS)
