@@ -22,7 +22,7 @@ from sae_spec.spec_tests.claims.detector import __main__ as detector_experiment
 from sae_spec.spec_tests.claims.detector import fit, worlds
 from sae_spec.spec_tests.claims.detector.__main__ import pairs as detector_pairs
 from sae_spec.spec_tests.claims.detector.members import written_down
-from sae_spec.spec_tests.claims.training import beside, grounds, hidden, knob, start
+from sae_spec.spec_tests.claims.training import beside, grounds, hidden, knob, start, windows
 from sae_spec.spec_tests.claims.zoo_labels import pairs
 from sae_spec.spec_tests.claims.words import __main__ as words_experiment, experiment
 from sae_spec.spec_tests.claims.zoo_members import closed_form
@@ -144,6 +144,21 @@ def test_the_knob_is_turned_and_aimed(tmp_path):
     assert [target["wanted"] for target in found["targets"].values()][-1] == 16.0
     assert knob.falls([{"coefficient": 1, "l0": 2.0}, {"coefficient": 2, "l0": 1.0}])
     assert not knob.falls([{"coefficient": 2, "l0": 2.0}, {"coefficient": 1, "l0": 1.0}])
+
+
+def test_other_windows_are_productions_where_they_do_not_grow(tmp_path):
+    """And a cost of the distance to a target leaves fewer on where the target is lower."""
+    small, ground = knob.defaults(), grounds.named("independent")
+    small.M, small.B, small.steps, small.rows, small.rate = 16, 16, 20, 500, 1e-2
+    as_it_is = knob.sweep(ground, [4.0], small)
+    found = {}
+    for share in (0.0, 8.0):
+        with windows.other(share):
+            found[share] = knob.sweep(ground, [4.0], small)
+    assert found[0.0][0]["theta"] == pytest.approx(as_it_is[0]["theta"]) != pytest.approx(found[8.0][0]["theta"])
+    with windows.other(0.0, [0.5, 8.0]):
+        few, many = knob.sweep(ground, [1e4, 1e4], small)
+    assert few["l0"] < many["l0"] and knob.sweep(ground, [4.0], small) == as_it_is
 
 
 FAKE_SAELENS = """

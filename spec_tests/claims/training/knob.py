@@ -105,7 +105,7 @@ def record(results, options):
     norm = options.max_grad_norm or TrainingConfig(steps=options.steps).max_grad_norm
     for ground, result in results.items():
         kept[f"{ground}, {'not clipped' if norm == float('inf') else f'clipped to {norm:g}'}"] = {
-            "steps": options.steps, **{name: result[name] for name in ("true l0", "free", "falls", "targets")}}
+            **{name: getattr(options, name) for name in ("steps", "B", "rows", "rounds")}, **result}
     replace_text(path, json.dumps(kept, indent=1) + "\n")
 
 
@@ -122,7 +122,8 @@ def figure(results, path):
     drawn.savefig(path)
 
 
-def main(argv=None):
+def parser_of():
+    """The command's words."""
     parser = argparse.ArgumentParser(prog="python -m sae_spec.spec_tests.claims.training.knob", description=__doc__)
     parser.add_argument("--ground", action="append", choices=["embeddings", *grounds.WORLDS], help="may be repeated")
     for name, default in (("M", None), ("B", 128), ("steps", 3000), ("rows", 8_000), ("rounds", 2)):
@@ -132,7 +133,16 @@ def main(argv=None):
         parser.add_argument(f"--{name}", type=float, default=default)
     parser.add_argument("--out", type=Path, default=Path("build/knob"))
     parser.add_argument("--record", action="store_true", help="keep what was found, ground by ground, for MEASURED.md")
-    options = parser.parse_args(argv)
+    return parser
+
+
+def defaults():
+    """The experiment's sizes where nothing else was asked."""
+    return parser_of().parse_args([])
+
+
+def main(argv=None):
+    options = parser_of().parse_args(argv)
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     asked = options.M
@@ -141,7 +151,7 @@ def main(argv=None):
         ground = grounds.named(name)
         options.M = asked or 2 * ground.features or 768
         free, *lines = sweep(ground, (0.0, *GRID), options)
-        results[name] = {"true l0": ground.true_l0, "free": free["l0"], "falls": falls(lines), "lines": lines,
+        results[name] = {"M": options.M, "true l0": ground.true_l0, "free": free["l0"], "falls": falls(lines), "lines": lines,
                          "targets": aimed(ground, lines, options, options.rounds)}
         print(f"{name} (true {ground.true_l0:.2f}, free {free['l0']:.2f}): "
               + "  ".join(f"{line['coefficient']:.3g}: {line['l0']:.2f}" for line in lines))

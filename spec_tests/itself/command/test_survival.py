@@ -155,7 +155,9 @@ def test_a_nan_in_the_configuration_has_a_replay_that_fails_again(tmp_path):
     assert ran.status == 1 and "INTERNALERROR" not in ran.text and "should have raised a ValueError" in ran.out, ran.text
     replays = list((tmp_path / "sae-spec-failures").glob("*.json"))
     assert any('"NaN"' in replay.read_text() for replay in replays)
-    assert all(start(tmp_path, "--adapter", path, "--case", replay).status == 1 for replay in replays)
+    again = start(tmp_path, "--adapter", path, *(word for replay in replays for word in ("--case", replay)), "--report", "again.json")
+    tests = json.loads((tmp_path / "again.json").read_text())["tests"]
+    assert again.status == 1 and tests["fail"] and not tests["pass"], again.text
 
 
 # ---------------------------------------------------------------- wording
