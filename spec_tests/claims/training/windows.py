@@ -98,7 +98,8 @@ def main(argv=None):
             print(f"{name}, {share}: {'falls' if found['falls'] else 'does not fall'}  "
                   + "  ".join(f"{line['coefficient']:.3g}: {line['l0']:.2f}" for line in found["by coefficient"]))
             for line in found["by target"]:
-                print(f"    target {line['wanted']:.2f}, c {line['coefficient']:g}: {line['l0']:.2f}, unexplained {line['unexplained']:.3f}")
+                print(f"    target {line['wanted']:.2f}, c {line['coefficient']:g}: "
+                      f"{line['l0']:.2f}, unexplained {line['unexplained']:.3f}")
     replace_text(own.out / "windows.json", json.dumps(results, indent=1) + "\n")
     return 0
 
