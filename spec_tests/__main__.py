@@ -6,9 +6,10 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from sae_spec.spec_tests.core.options import usage
+from sae_spec.spec_tests.core.options import taken_out, usage, values_of
 
 CONFORMANCE = Path(__file__).parent / "conformance"
+NOTHING_COLLECTED = 5                  # pytest's exit status
 GOLDEN = "test_fixtures.py"            # golden cases come first: what they say is easiest to understand
 
 
@@ -29,21 +30,29 @@ def main(argv=None):
         if not find_spec(package):
             print(f"sae_spec.spec_tests: {package} is missing: pip install 'sae-spec[test]'", file=sys.stderr)
             return 2
+    from sae_spec.spec_tests.adoption.telling import told, wanted
+
     try:
+        asked, words = wanted(words)
         read_what_is_named(words)
     except (ValueError, ImportError) as error:
         print(f"sae_spec.spec_tests: {error}", file=sys.stderr)
         return 2
+    status = told(asked, words, run_pytest)
+    if status == NOTHING_COLLECTED:
+        print("sae_spec.spec_tests: no test is left: the options together, or the adapter's dtypes, leave all of them out", file=sys.stderr)
+        return 1
+    return status
+
+
+def run_pytest(words):
+    """The suite with these words as options; returns pytest's exit status."""
     import pytest
 
     # No configuration file of the caller's project may change what runs: hence an empty one.
     options = ["-c", os.devnull, f"--rootdir={CONFORMANCE.parent}", "--import-mode=importlib", "-p", "no:cacheprovider",
                "-q", "--no-header", "--tb=short"]
-    status = int(pytest.main([*options, *conformance_files(), *words]))
-    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
-        print("sae_spec.spec_tests: no test is left: the options together, or the adapter's dtypes, leave all of them out", file=sys.stderr)
-        return 1
-    return status
+    return int(pytest.main([*options, *conformance_files(), *words]))
 
 
 def read_what_is_named(words):
@@ -87,20 +96,13 @@ def all_operations():
     return "\n".join(text for area in AREAS for operation in area.operations for text in described(operation))
 
 
-def values_of(option, words):
-    """The values of every such option among the words."""
-    apart = [value for word, value in zip(words, words[1:]) if word == option]
-    return apart + [word.split("=", 1)[1] for word in words if word.startswith(f"{option}=")]
-
-
 def with_command(words):
     """--command "./prog" is the subprocess adapter, told by the environment which program."""
-    for program in values_of("--command", words):
-        os.environ["SAE_SPEC_COMMAND"] = program
-        kept = [word for before, word in zip(["", *words], words)
-                if "--command" not in (before, word) and not word.startswith("--command=")]
-        return [*kept, "--adapter", "subprocess_json"]
-    return words
+    programs, left = taken_out("--command", words)
+    if not programs:
+        return words
+    os.environ["SAE_SPEC_COMMAND"] = programs[0]
+    return [*left, "--adapter", "subprocess_json"]
 
 
 if __name__ == "__main__":

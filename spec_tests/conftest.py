@@ -140,8 +140,9 @@ def failed(report, item, error, ids, argument, dtype):
             text += f"\n  again: {again}" if again else ""
         report.longrepr = text
     asked = what_was_asked([case_of(item)._asdict()] if case_of(item) else item.funcargs["adapter"].calls)
+    again = command(argument, dtype, *(("--case", name["case"]) if "case" in name else ("--clause", ids[0])))
     TALLY.failures.append({"clauses": list(ids), "test": item.nodeid, "name": name, "dtype": dtype, **asked,
-                           "message": str(report.longrepr)})
+                           "message": str(report.longrepr), "again": again})
     return "fail"
 
 

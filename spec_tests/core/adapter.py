@@ -197,7 +197,8 @@ def _import(name):
     try:
         return _loaded(name, lambda: importlib.import_module(name))
     except ModuleNotFoundError:
-        own = sorted(p.stem for p in (Path(__file__).parents[1] / "adapters").glob("*.py") if p.stem != "__init__")
+        files = (Path(__file__).parents[1] / "adapters").glob("*.py")
+        own = sorted(path.stem for path in files if "\nNAME, " in path.read_text(encoding="utf-8"))
         raise ValueError(f"--adapter {name}: neither one of ours ({', '.join(own)}), nor a module, nor a .py file") from None
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sae_spec.spec_tests.core.adapter import DTYPES
 
+SUMMARIES = ("markdown", "html", "json", "junit")
 EXAMPLES = {"quick": 10, "normal": 30, "thorough": 300}          # of a property
 
 
@@ -55,12 +56,33 @@ OPTIONS = (
     Option("--effort", "EFFORT", "quick, normal or thorough: 10, 30 or 300 examples for a property",
            {"choices": EXAMPLES, "default": os.environ.get("SAE_SPEC_EFFORT", "normal")}),
     Option("--report", "FILE", "write the outcome as JSON to this file", {"type": Path}),
+    Option("--summary", "FORMAT", f"tell what was found as {', '.join(SUMMARIES[:-1])} or {SUMMARIES[-1]}, on the standard output; "
+           "all else then goes to the standard error", None),
+    Option("--summary-file", "FILE", "write that summary to this file instead", None),
     Option("--failures", "FOLDER", "where replay files of failing examples go (sae-spec-failures)",
            {"type": Path, "default": Path("sae-spec-failures")}),
     Option("--operations", "", "print all that an adapter can be asked, and check nothing", None),
 )
 
 EXIT_STATUS = "0 when every clause that the adapter supports holds, 1 when one fails or nothing passed, 2 or more for a usage error"
+
+
+def values_of(option, words):
+    """The values of every such option among the words."""
+    return taken_out(option, words)[0]
+
+
+def taken_out(option, words):
+    """(the values of every such option, the words without it and them)"""
+    values, left, words = [], [], iter(words)
+    for word in words:
+        if word.startswith(f"{option}="):
+            values.append(word.split("=", 1)[1])
+        elif word == option:
+            values += [value for value in [next(words, None)] if value is not None]
+        else:
+            left.append(word)
+    return values, left
 
 
 def usage():

@@ -43,7 +43,7 @@ class Tally:
         """A process of the run took its counts with it: a failure of no clause."""
         self.tests["fail"] += 1
         self.failures.append({"clauses": [], "test": "", "name": {}, "dtype": "", "operation": "",
-                              "numbers": 0, "message": message})
+                              "numbers": 0, "message": message, "again": ""})
 
     # ------------------------------------------------------------ between the processes of one run
 
